@@ -1,0 +1,237 @@
+//! The Docker-compatible daemon that builds, behind one trait. `bollard` stays in this folder.
+
+use crate::model::{Builder, ImageRef, StepRecord};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Why an engine's operation did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Nothing answers.
+    #[error("the engine at {address} does not answer: {cause}. {advice}")]
+    Unavailable {
+        /// What was tried.
+        address: String,
+        /// What came back.
+        cause: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The engine or its client lacks something.
+    #[error("{what} is not possible here: {cause}. {advice}")]
+    NotCapable {
+        /// What was wanted.
+        what: String,
+        /// Why not.
+        cause: String,
+        /// What to do.
+        advice: String,
+    },
+    /// An image that does not exist was asked for.
+    #[error("{operation} {reference}: no such image")]
+    NotFound {
+        /// What was tried.
+        operation: String,
+        /// On what.
+        reference: String,
+    },
+    /// The operation was carried out and failed.
+    #[error("{operation} {reference} failed: {cause}")]
+    Failed {
+        /// What was tried.
+        operation: String,
+        /// On what.
+        reference: String,
+        /// The engine's own message.
+        cause: String,
+    },
+    /// Our side of the operation failed: a file, the disk, a process.
+    #[error("{operation} {reference}: {source}")]
+    Io {
+        /// What was tried.
+        operation: String,
+        /// On what.
+        reference: String,
+        /// The operating system's message.
+        source: std::io::Error,
+    },
+}
+
+/// What is known about the engine; goes into `plan.json`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EngineFacts {
+    /// Address, such as `unix:///var/run/docker.sock`.
+    pub address: String,
+    /// Version of the daemon.
+    pub version: String,
+    /// API version.
+    pub api: String,
+    /// Storage driver, such as `overlay2`.
+    pub store: String,
+    /// Version of buildx, if it was found.
+    pub buildx: Option<String>,
+}
+
+/// One build, as the engine is asked for it.
+#[derive(Debug, Clone)]
+pub struct BuildRequest<'a> {
+    /// The builder.
+    pub builder: Builder,
+    /// Folder of the prepared context.
+    pub context: &'a Path,
+    /// The prepared Dockerfile (inside the context or not).
+    pub dockerfile: &'a Path,
+    /// `--target`.
+    pub target: Option<&'a str>,
+    /// `--build-arg`.
+    pub build_args: &'a BTreeMap<String, String>,
+    /// `--cache-from`, in order.
+    pub sources: &'a [ImageRef],
+    /// `--tag`.
+    pub tag: &'a ImageRef,
+    /// `BUILDKIT_INLINE_CACHE=1`.
+    pub inline_cache: bool,
+}
+
+/// What a build said of itself.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOutcome {
+    /// Full id of the image (`sha256:…`).
+    pub image: String,
+    /// Ids (possibly short) of every image that the builder named while building, hits included.
+    pub images_seen: Vec<String>,
+    /// Instructions in order.
+    pub steps: Vec<StepRecord>,
+    /// Seconds that importing cache took, from the builder's own record.
+    pub import_s: Option<f64>,
+    /// Seconds from the first step's start to the last step's end, likewise.
+    pub steps_s: Option<f64>,
+    /// Seconds that exporting (image and cache) took, likewise.
+    pub export_s: Option<f64>,
+    /// For each source that the builder tried to import: the reference, and its error if any.
+    pub imports: Vec<(String, Option<String>)>,
+}
+
+/// What a push said of itself.
+#[derive(Debug, Clone, Default)]
+pub struct PushOutcome {
+    /// Layers that were sent.
+    pub pushed: u32,
+    /// Layers that were there already.
+    pub existed: u32,
+    /// Layers that were mounted from another repository.
+    pub mounted: u32,
+    /// Digest of the manifest, where the engine says it.
+    pub digest: Option<String>,
+}
+
+/// What is known about a local image.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageFacts {
+    /// Full id.
+    pub id: String,
+    /// `repository@digest` entries.
+    pub repo_digests: Vec<String>,
+    /// Diff ids of the layers, bottom first.
+    pub layers: Vec<String>,
+    /// Bytes, uncompressed, as the engine states it.
+    pub size: u64,
+    /// Whether its history says that BuildKit made it.
+    pub by_buildkit: bool,
+    /// Whether its history says that the classic builder made it (both false: imported).
+    pub by_classic: bool,
+    /// Whether its configuration has `moby.buildkit.cache.v0`.
+    pub inline_cache: bool,
+}
+
+/// What is on an engine: the basis for removing only what came afterwards.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Snapshot {
+    /// Full ids of all images, intermediate ones included.
+    pub images: BTreeSet<String>,
+    /// Every `repository:tag`, with the image that it names.
+    pub tags: BTreeMap<String, String>,
+    /// Ids of BuildKit's build cache records.
+    pub records: BTreeSet<String>,
+}
+
+/// What this run made on an engine and must remove again, by identity.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Owned {
+    /// Tags that were made by build, pull or load.
+    pub tags: BTreeSet<String>,
+    /// Ids (possibly short) of images named by the builder's answers.
+    pub images: BTreeSet<String>,
+}
+
+/// Text of an operation for the sample's log, collected in memory and written after the clock
+/// has stopped.
+#[derive(Debug, Default)]
+pub struct StepLog(String);
+
+impl StepLog {
+    /// Adds a line.
+    pub fn line(&mut self, text: impl AsRef<str>) {
+        self.0.push_str(text.as_ref().trim_end());
+        self.0.push('\n');
+    }
+
+    /// The collected text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A Docker-compatible daemon. Every operation returns when the engine's answer is complete;
+/// dropping its future abandons it (and ends a child process, if there is one).
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Asks the engine what it is. [`EngineError::Unavailable`] if nothing answers.
+    async fn facts(&self) -> Result<EngineFacts, EngineError>;
+
+    /// Whether this builder can be used here; the error says what is missing.
+    async fn supports(&self, builder: Builder) -> Result<(), EngineError>;
+
+    /// Builds and tags. `seen` is told of every image as soon as the builder names it, so that
+    /// even a killed run leaves a trace of it.
+    async fn build(
+        &self,
+        request: &BuildRequest<'_>,
+        seen: &(dyn Fn(&str) + Send + Sync),
+        log: &mut StepLog,
+    ) -> Result<BuildOutcome, EngineError>;
+
+    /// Pulls. [`EngineError::NotFound`] if the registry has no such tag or repository.
+    async fn pull(&self, reference: &ImageRef, log: &mut StepLog) -> Result<(), EngineError>;
+
+    /// Pushes.
+    async fn push(
+        &self,
+        reference: &ImageRef,
+        log: &mut StepLog,
+    ) -> Result<PushOutcome, EngineError>;
+
+    /// Loads an archive, streamed; returns the tags that it brought.
+    async fn load(&self, archive: &Path, log: &mut StepLog) -> Result<Vec<String>, EngineError>;
+
+    /// Saves several images into one archive, streamed to a temporary name and renamed; returns
+    /// its size in bytes.
+    async fn save(
+        &self,
+        references: &[ImageRef],
+        archive: &Path,
+        log: &mut StepLog,
+    ) -> Result<u64, EngineError>;
+
+    /// What is known about a local image, by reference or id; `None` if there is none.
+    async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError>;
+
+    /// What is on the engine now.
+    async fn snapshot(&self) -> Result<Snapshot, EngineError>;
+
+    /// Puts the engine back to a fresh runner: removes what is `owned` and was not in `before`,
+    /// and the build cache records that were not in `before`. Nothing else. Goes on after an
+    /// error and returns the first one.
+    async fn reset(&self, owned: &Owned, before: &Snapshot) -> Result<(), EngineError>;
+}

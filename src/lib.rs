@@ -1,0 +1,19 @@
+//! Breakeven measures whether carrying a container-image build cache from one CI job to the next
+//! pays for itself, and proves that every sample was what it claims to be.
+//!
+//! A strategy is data ([`strategy`]), an engine carries it out ([`engine`]), all that happens is an
+//! event ([`model::event`]), and all that is shown is computed from recorded events ([`report`]).
+
+pub mod cli;
+pub mod config;
+pub mod decision;
+pub mod engine;
+pub mod link;
+pub mod model;
+pub mod registry;
+pub mod report;
+pub mod run;
+pub mod stats;
+pub mod storage;
+pub mod strategy;
+pub mod workspace;

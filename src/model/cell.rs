@@ -1,0 +1,172 @@
+//! What is measured: the axes of a run.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The program that turns a Dockerfile into an image.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Builder {
+    /// The Engine API's own builder (version 1).
+    Classic,
+    /// BuildKit, driven through `docker buildx build`.
+    Buildkit,
+}
+
+impl Builder {
+    /// Every builder, in the order in which reports show them.
+    pub const ALL: [Self; 2] = [Self::Classic, Self::Buildkit];
+
+    /// The word used in files and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Buildkit => "buildkit",
+        }
+    }
+}
+
+impl fmt::Display for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whose daemon builds.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// The user's own daemon; only what a run made is removed from it.
+    Shared,
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shared => f.pad("shared"),
+        }
+    }
+}
+
+/// What a sample had to do with a cache.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// No cache is asked for.
+    Cold,
+    /// A cache is asked for, nothing is there, one is left behind.
+    Populate,
+    /// A cache is found and left behind.
+    Steady,
+    /// A cache is found and none is left behind.
+    ReadOnly,
+}
+
+impl State {
+    /// The word used in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Populate => "populate",
+            Self::Steady => "steady",
+            Self::ReadOnly => "read-only",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One point of workload × change × availability × strategy × builder × link × engine.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cell {
+    /// Name of the workload.
+    pub workload: String,
+    /// Name of the change.
+    pub change: String,
+    /// Name of the availability: the candidates that exist joined by `+`, or `none`.
+    pub availability: String,
+    /// Id of the strategy.
+    pub strategy: String,
+    /// The builder.
+    pub builder: Builder,
+    /// Name of the link.
+    pub link: String,
+    /// Name of the engine.
+    pub engine: String,
+    /// The state that a sample of this cell is meant to be in.
+    pub state: State,
+}
+
+/// A cell as one string, `workload/change/availability/strategy/builder/link/engine`.
+///
+/// `--only` filters are matched against it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CellKey(pub String);
+
+impl fmt::Display for CellKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Cell {
+    /// The key of this cell.
+    pub fn key(&self) -> CellKey {
+        CellKey(format!(
+            "{}/{}/{}/{}/{}/{}/{}",
+            self.workload,
+            self.change,
+            self.availability,
+            self.strategy,
+            self.builder,
+            self.link,
+            self.engine
+        ))
+    }
+
+    /// `strategy` with its builder, as reports name a competitor: `inline (buildkit)`.
+    pub fn competitor(&self) -> String {
+        format!("{} ({})", self.strategy, self.builder)
+    }
+}

@@ -1,0 +1,92 @@
+//! All that happens in a run. Recorded events, and nothing else, are what reports are made from.
+
+use super::cell::CellKey;
+use super::finding::Finding;
+use super::sample::Sample;
+use super::step::Phase;
+use serde::{Deserialize, Serialize};
+
+/// Version of the journal's format.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Every round was measured.
+    Complete,
+    /// The time budget was used up.
+    OutOfTime,
+    /// The user stopped it.
+    Interrupted,
+    /// Engine or registry could not go on.
+    Aborted,
+}
+
+/// One event. Those for which [`Event::is_recorded`] holds are lines of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// First line of every journal.
+    RunStarted {
+        /// [`JOURNAL_VERSION`].
+        version: u32,
+        /// Id of the run.
+        run: String,
+        /// Wall clock, RFC 3339, UTC.
+        at: String,
+    },
+    /// Candidates of one strategy are being built before anything is measured. Not recorded.
+    Seeding {
+        /// What is being built, for people.
+        what: String,
+    },
+    /// A sample begins. Not recorded.
+    SampleStarted {
+        /// Number of the sample, from 1.
+        sample: u32,
+        /// How many samples the run will have.
+        of: u32,
+        /// The round; 0 is the warm-up.
+        round: u32,
+        /// The cell.
+        cell: CellKey,
+    },
+    /// A phase begins. Not recorded.
+    PhaseStarted {
+        /// The phase; `None` while preparing.
+        phase: Option<Phase>,
+    },
+    /// A sample is complete, whatever became of it.
+    SampleFinished {
+        /// The sample.
+        sample: Box<Sample>,
+    },
+    /// Something noticed about the whole run.
+    RunFinding {
+        /// What.
+        finding: Finding,
+    },
+    /// Last line of a journal whose run was not killed.
+    RunEnded {
+        /// How.
+        ending: Ending,
+        /// Why, where it is not complete.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        /// Wall clock, RFC 3339, UTC.
+        at: String,
+        /// Seconds from start to end.
+        duration_s: f64,
+    },
+}
+
+impl Event {
+    /// Whether it belongs into the journal.
+    pub const fn is_recorded(&self) -> bool {
+        !matches!(
+            self,
+            Self::Seeding { .. } | Self::SampleStarted { .. } | Self::PhaseStarted { .. }
+        )
+    }
+}

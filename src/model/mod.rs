@@ -1,0 +1,17 @@
+//! The words of the design as types. No I/O, and nothing of ours is imported here.
+
+pub mod cell;
+pub mod event;
+pub mod finding;
+pub mod plan;
+pub mod reference;
+pub mod sample;
+pub mod step;
+
+pub use cell::{Builder, Cell, CellKey, EngineKind, State};
+pub use event::Event;
+pub use finding::{Finding, FindingKind, Severity};
+pub use plan::Plan;
+pub use reference::{ArchiveName, ImageRef};
+pub use sample::{PhaseRecord, Sample, Status, StepRecord};
+pub use step::{BuildStep, Phase, PullMode, Sources, Step};

@@ -1,0 +1,212 @@
+//! The resolved plan of a run: everything that decides what is measured, validated and printable.
+
+use super::cell::{Builder, Cell, EngineKind};
+use super::step::PullMode;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Version of `plan.json`.
+pub const PLAN_VERSION: u32 = 1;
+
+/// A resolved plan, written as `plan.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_VERSION`].
+    pub version: u32,
+    /// Id of the run: letters, digits and `-`, unique.
+    pub run: String,
+    /// Version of Breakeven.
+    pub breakeven: String,
+    /// The configuration file that it was made from.
+    pub config: PathBuf,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Counted rounds; one uncounted warm-up round comes before them.
+    pub rounds: u32,
+    /// Longest time for the run in seconds, if limited.
+    pub max_time_s: Option<f64>,
+    /// Id of the strategy that others are compared with.
+    pub baseline: String,
+    /// How several candidates are pulled.
+    pub pull: PullMode,
+    /// Smallest saving that matters.
+    pub relevance: Relevance,
+    /// Workloads by name.
+    pub workloads: BTreeMap<String, Workload>,
+    /// Changes by name; `none` is always there.
+    pub changes: BTreeMap<String, Change>,
+    /// Candidates, best first. A job pushes under the name of the first one.
+    pub candidates: Vec<Candidate>,
+    /// Availabilities, in the order of the configuration.
+    pub availabilities: Vec<Availability>,
+    /// Engine.
+    pub engine: EngineKind,
+    /// Registry.
+    pub registry: RegistryPlan,
+    /// Folder that stands for the shared storage; a temporary one if absent.
+    pub storage: Option<String>,
+    /// Time limits.
+    pub limits: Limits,
+    /// Every cell, sorted.
+    pub cells: Vec<Cell>,
+    /// Facts about machine and engine, filled in when the run starts.
+    #[serde(default)]
+    pub facts: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// The weight of a change within the change mix, normalised to a sum of 1 over the changes
+    /// that the plan measures.
+    pub fn change_weight(&self, change: &str) -> f64 {
+        let used = |name: &str| self.cells.iter().any(|cell| cell.change == name);
+        let sum: f64 =
+            self.changes.iter().filter(|(name, _)| used(name)).map(|(_, c)| c.weight).sum();
+        let own = self.changes.get(change).filter(|_| used(change)).map_or(0.0, |c| c.weight);
+        if sum > 0.0 { own / sum } else { 0.0 }
+    }
+
+    /// The weight of an availability, normalised to a sum of 1 over those that the plan measures.
+    pub fn availability_weight(&self, availability: &str) -> f64 {
+        let used = |name: &str| self.cells.iter().any(|cell| cell.availability == name);
+        let sum: f64 = self.availabilities.iter().filter(|a| used(&a.name)).map(|a| a.weight).sum();
+        let own = self
+            .availabilities
+            .iter()
+            .find(|a| a.name == availability && used(availability))
+            .map_or(0.0, |a| a.weight);
+        if sum > 0.0 { own / sum } else { 0.0 }
+    }
+
+    /// The candidate under whose name the measured jobs push.
+    pub fn own_candidate(&self) -> &str {
+        self.candidates.first().map_or("main", |candidate| candidate.name.as_str())
+    }
+}
+
+/// The smallest saving that matters: the larger of a share of the baseline and an absolute time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Relevance {
+    /// Share of the baseline's time, such as 0.02.
+    pub share: f64,
+    /// Seconds.
+    pub seconds: f64,
+}
+
+/// A build context and Dockerfile as a user has it. Paths are absolute.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Workload {
+    /// Folder of the build context.
+    pub context: PathBuf,
+    /// The Dockerfile.
+    pub dockerfile: PathBuf,
+    /// `--target`, if not the last stage.
+    pub target: Option<String>,
+    /// `--build-arg` values.
+    pub build_args: BTreeMap<String, String>,
+    /// Named stages whose images stage strategies carry, in Dockerfile order, final one excluded.
+    pub stages: Vec<String>,
+    /// The images named by FROM that are not stages.
+    pub bases: Vec<String>,
+}
+
+/// What differs from the previous build.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Edits in order; none for the change `none`.
+    pub edits: Vec<Edit>,
+    /// Weight in the change mix.
+    pub weight: f64,
+}
+
+/// One edit of a workspace. `{nonce}` in texts becomes a value that no other sample has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "edit")]
+pub enum Edit {
+    /// Adds text at the end of every matching file.
+    Append {
+        /// Glob of files, relative to the context.
+        files: String,
+        /// The text.
+        text: String,
+    },
+    /// Replaces every occurrence of a text in every matching file.
+    Replace {
+        /// Glob of files.
+        files: String,
+        /// What to look for, literally.
+        find: String,
+        /// What to put in its place.
+        with: String,
+    },
+    /// Creates a file (or overwrites it).
+    Create {
+        /// Path, relative to the context.
+        file: String,
+        /// Its content.
+        text: String,
+    },
+    /// Deletes every matching file.
+    Delete {
+        /// Glob of files.
+        files: String,
+    },
+    /// Copies a file of the user's over a file of the workspace.
+    Copy {
+        /// Absolute path of the source.
+        from: PathBuf,
+        /// Path, relative to the context.
+        file: String,
+    },
+}
+
+/// An image that an earlier build may have left as a cache source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its name, which is also its tag.
+    pub name: String,
+    /// Changes that it lacks: it was built with an older variant of what these changes edit.
+    pub lacks: Vec<String>,
+}
+
+/// Which candidates exist when a job starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Availability {
+    /// The names joined by `+`, or `none`.
+    pub name: String,
+    /// Candidates that exist, best first.
+    pub have: Vec<String>,
+    /// Weight.
+    pub weight: f64,
+}
+
+/// Where images are pushed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum RegistryPlan {
+    /// A real registry that the run starts on 127.0.0.1 and throws away.
+    Managed,
+    /// The user's registry.
+    External {
+        /// `host[:port]`.
+        address: String,
+        /// Path before every repository of ours.
+        prefix: String,
+    },
+}
+
+/// Longest time for each kind of wait, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// One build.
+    pub build_s: f64,
+    /// One pull, push, load or save.
+    pub transfer_s: f64,
+    /// One fetch or store.
+    pub storage_s: f64,
+    /// Cleaning up after a sample or a run.
+    pub cleanup_s: f64,
+}
+
+/// A competitor: a strategy under a builder.
+pub type Competitor = (String, Builder);

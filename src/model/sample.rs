@@ -1,0 +1,182 @@
+//! One measured run of a cell.
+
+use super::cell::Cell;
+use super::finding::Finding;
+use super::step::Phase;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What became of a sample.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// Measured, and proved to be what it claims.
+    Ok,
+    /// Measured, but not what it claims to be; kept out of the figures.
+    Invalid,
+    /// A step failed.
+    Failed,
+    /// The user stopped the run in the middle of it.
+    Interrupted,
+}
+
+impl Status {
+    /// The word used in files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Invalid => "invalid",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One request of a job and how long it took: a row of `phases.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseRecord {
+    /// Position within the job, from 0.
+    pub seq: u32,
+    /// The phase that it counts in.
+    pub phase: Phase,
+    /// What was done, as a docker subcommand: `pull`, `pull (missing)`, `build --target builder`.
+    /// Parts of a build that the builder itself records are `import`, `steps`, `export`; these
+    /// lie within the build's own row and are not added to the phase.
+    pub operation: String,
+    /// The image or archive.
+    pub reference: String,
+    /// Seconds, by the monotonic clock.
+    pub duration_s: f64,
+    /// Bytes from registry or storage, by the link's counters; absent where nothing counts them.
+    pub bytes_down: Option<u64>,
+    /// Bytes to registry or storage; absent where nothing counts them.
+    pub bytes_up: Option<u64>,
+    /// Whether this row lies within another one (the parts of a build).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub within: bool,
+}
+
+/// One Dockerfile instruction as the builder reported it: a row of `steps.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Which call of the builder in this job, from 0.
+    #[serde(default)]
+    pub build: u32,
+    /// The stage: its name, or its number where it has none.
+    pub stage: String,
+    /// Position within the stage, from 1, FROM not counted.
+    pub step: u32,
+    /// The instruction as the builder shows it.
+    pub instruction: String,
+    /// Whether it was taken from a cache.
+    pub hit: bool,
+    /// Seconds, where the builder says.
+    pub duration_s: Option<f64>,
+}
+
+impl StepRecord {
+    /// Whether the instruction makes file system content (`RUN`, `COPY`, `ADD`).
+    pub fn makes_content(&self) -> bool {
+        let word = self.instruction.split_whitespace().next().unwrap_or_default();
+        ["RUN", "COPY", "ADD"].iter().any(|known| word.eq_ignore_ascii_case(known))
+    }
+}
+
+/// One measured run of a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Number within the run, from 1, in the order of measuring.
+    pub sample: u32,
+    /// The round; 0 is the warm-up, which is recorded and not counted.
+    pub round: u32,
+    /// Position within the round, from 0.
+    pub position: u32,
+    /// The cell.
+    pub cell: Cell,
+    /// What became of it.
+    pub status: Status,
+    /// Why it is not `ok`; empty if it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Every request in order.
+    pub phases: Vec<PhaseRecord>,
+    /// Every instruction in order.
+    pub steps: Vec<StepRecord>,
+    /// The candidate or reference that really served as the cache source; empty if none did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cache_source: String,
+    /// Size of the final image in bytes, uncompressed, as the engine states it.
+    pub image_bytes: Option<u64>,
+    /// SHA-256 over the workspace's content as it went into the build.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workspace_hash: String,
+    /// Wall-clock start, RFC 3339, UTC.
+    pub started_at: String,
+    /// Seconds spent on the sample that are not in a phase: preparing and resetting engine,
+    /// registry and storage.
+    #[serde(default)]
+    pub reset_s: f64,
+    /// Seconds of our own work: everything that is neither a phase nor a reset.
+    #[serde(default)]
+    pub overhead_s: f64,
+    /// What was noticed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+impl Sample {
+    /// Seconds of one phase; `None` if the job has no such phase.
+    pub fn phase_s(&self, phase: Phase) -> Option<f64> {
+        let mut rows =
+            self.phases.iter().filter(|row| row.phase == phase && !row.within).peekable();
+        rows.peek()?;
+        Some(rows.map(|row| row.duration_s).sum())
+    }
+
+    /// Seconds of the whole job: the sum of its phases.
+    pub fn total_s(&self) -> f64 {
+        self.phases.iter().filter(|row| !row.within).map(|row| row.duration_s).sum()
+    }
+
+    /// Instructions that were taken from a cache.
+    pub fn step_hits(&self) -> usize {
+        self.steps.iter().filter(|step| step.hit).count()
+    }
+
+    /// Bytes from registry and storage, where every request that moves bytes was counted.
+    pub fn bytes_down(&self) -> Option<u64> {
+        sum_counted(self.phases.iter().filter_map(|row| row.bytes_down))
+    }
+
+    /// Bytes to registry and storage, where they were counted.
+    pub fn bytes_up(&self) -> Option<u64> {
+        sum_counted(self.phases.iter().filter_map(|row| row.bytes_up))
+    }
+
+    /// Whether it counts in the figures: valid, and not of the warm-up round.
+    pub fn counts(&self) -> bool {
+        self.status == Status::Ok && self.round > 0
+    }
+}
+
+fn sum_counted(counted: impl Iterator<Item = u64>) -> Option<u64> {
+    counted.fold(None, |sum, bytes| Some(sum.unwrap_or(0) + bytes))
+}

@@ -1,0 +1,27 @@
+//! Carry the final image and the images of all stages in one archive over shared storage.
+
+use super::{CacheFrom, Job, Strategy, inline_stages, pull_stages, save_load};
+use crate::model::{Builder, Step};
+
+pub(super) static STRATEGY: Strategy = Strategy {
+    id: "save-load-stages",
+    summary: "like save-load, with the images of all stages in the same archive",
+    builders: &Builder::ALL,
+    cache: CacheFrom::Storage,
+    needs_stages: true,
+    steps,
+};
+
+fn steps(job: &Job) -> Vec<Step> {
+    let builds = match job.builder {
+        Builder::Classic => pull_stages::builds(job),
+        Builder::Buildkit => inline_stages::builds(job, crate::model::Sources::Present),
+    };
+    let images = job
+        .stages
+        .iter()
+        .map(|stage| job.own_stage_image(stage))
+        .chain([job.own_image()])
+        .collect();
+    save_load::carry(job, builds, images)
+}

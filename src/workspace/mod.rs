@@ -1,0 +1,14 @@
+//! Copies of a workload's context with a change applied. The user's own files are only read.
+
+use std::path::PathBuf;
+
+/// Where a prepared workspace lies.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Folder of the context copy.
+    pub context: PathBuf,
+    /// The Dockerfile within or beside it.
+    pub dockerfile: PathBuf,
+    /// SHA-256 (hex) over paths, modes and contents of the context, `.dockerignore` respected.
+    pub hash: String,
+}
