@@ -1,0 +1,36 @@
+# `make help` lists the targets. Every one of them may be run from a clean clone.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: help setup build demo test bench lint clean
+
+CARGO ?= cargo
+# More for the demo run, as in: make demo ARGS="--rounds 3"
+ARGS ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make this machine ready: engine, buildx, registry, base image (scripts/setup.sh)
+	scripts/setup.sh
+
+build: ## compile the release binary
+	$(CARGO) build --release --locked
+
+demo: setup build ## measure the article's build on this machine and print the verdict
+	target/release/breakeven run fixtures/article/breakeven.toml $(ARGS)
+
+# setup.sh fails where no engine answers, so the engine's tests never go missing in silence.
+test: setup ## every test, those against a real engine included
+	$(CARGO) test --locked --all-targets
+	$(CARGO) test --locked --doc
+
+bench: setup build ## time our own hot paths and compare with the plain docker commands
+	$(CARGO) bench --locked
+
+lint: ## formatting and clippy, warnings are errors
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+clean: ## remove what was built here (what a run left in the engine: breakeven clean)
+	$(CARGO) clean
