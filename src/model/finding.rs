@@ -83,8 +83,8 @@ findings! {
     }
     /// Trap 2.
     SOURCE_MISSING {
-        id: "source-missing", trap: Some(2), severity: Note,
-        meaning: "A named cache source does not exist.",
+        id: "source-missing", trap: Some(2), severity: Invalid,
+        meaning: "A cache source that an earlier job left is not there.",
         advice: "Check the tag's spelling and that the earlier job pushed it; a builder ignores a missing source without a word."
     }
     /// Trap 3.

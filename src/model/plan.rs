@@ -108,6 +108,29 @@ pub struct Workload {
     pub stages: Vec<String>,
     /// The images named by FROM that are not stages.
     pub bases: Vec<String>,
+    /// What the Dockerfile's stages take, for deriving which steps a change leaves alone.
+    #[serde(default)]
+    pub layout: Vec<StageLayout>,
+}
+
+/// One stage of a Dockerfile.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageLayout {
+    /// Its name, or its number (from 0) where it has none: as in `steps.csv`.
+    pub name: String,
+    /// Number of the stage that it starts from, if it starts from one.
+    pub base_stage: Option<usize>,
+    /// Its RUN, COPY and ADD instructions in order.
+    pub steps: Vec<StepLayout>,
+}
+
+/// One instruction that makes file system content.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepLayout {
+    /// Patterns of the files that it takes from the build context; none for RUN.
+    pub takes: Vec<String>,
+    /// Number of the stage that it takes files from (`COPY --from`, `RUN --mount=from`).
+    pub from_stage: Option<usize>,
 }
 
 /// What differs from the previous build.

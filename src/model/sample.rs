@@ -4,6 +4,7 @@ use super::cell::Cell;
 use super::finding::Finding;
 use super::step::Phase;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What became of a sample.
@@ -156,9 +157,24 @@ impl Sample {
         self.phases.iter().filter(|row| !row.within).map(|row| row.duration_s).sum()
     }
 
-    /// Instructions that were taken from a cache.
+    /// Different instructions that the job's builds came across. A job may build several times;
+    /// an instruction counts once.
+    pub fn step_count(&self) -> usize {
+        self.instructions().len()
+    }
+
+    /// Different instructions that were taken from a cache in every build of the job, so that the
+    /// job never carried them out.
     pub fn step_hits(&self) -> usize {
-        self.steps.iter().filter(|step| step.hit).count()
+        self.instructions().values().filter(|hit| **hit).count()
+    }
+
+    fn instructions(&self) -> BTreeMap<(&str, u32), bool> {
+        let mut all = BTreeMap::new();
+        for step in &self.steps {
+            *all.entry((step.stage.as_str(), step.step)).or_insert(true) &= step.hit;
+        }
+        all
     }
 
     /// Bytes from registry and storage, where every request that moves bytes was counted.

@@ -53,8 +53,9 @@ pub trait Registry: Send + Sync {
     /// Whether everything is put back by [`Registry::restore`], layers included.
     fn restores_fully(&self) -> bool;
 
-    /// Remembers what is in the registry now as `seed`.
-    async fn remember(&self, seed: &Seed) -> Result<(), RegistryError>;
+    /// Remembers what is in the registry now as `seed`; `references` are the tags that belong to
+    /// it.
+    async fn remember(&self, seed: &Seed, references: &[ImageRef]) -> Result<(), RegistryError>;
 
     /// Puts the registry into the state that holds exactly the union of these seeds; of none:
     /// empty.
@@ -62,6 +63,12 @@ pub trait Registry: Send + Sync {
 
     /// Digest of a tag's manifest; `None` if there is no such tag.
     async fn digest(&self, reference: &ImageRef) -> Result<Option<String>, RegistryError>;
+
+    /// A tag's image configuration (JSON), as it was pushed; `None` if there is no such tag.
+    async fn image_config(
+        &self,
+        reference: &ImageRef,
+    ) -> Result<Option<serde_json::Value>, RegistryError>;
 
     /// Ends it and removes what it kept. Idempotent.
     async fn close(&self) -> Result<(), RegistryError>;

@@ -1,0 +1,368 @@
+//! Carrying out one CI job: a strategy's steps one after another, each timed on its own.
+
+use super::World;
+use crate::engine::{BuildOutcome, BuildRequest, EngineError, ImageFacts, PushOutcome, StepLog};
+use crate::model::plan::{Limits, Workload};
+use crate::model::{
+    ArchiveName, BuildStep, Builder, Event, ImageRef, Phase, PhaseRecord, PullMode, Sources, Step,
+    StepRecord,
+};
+use crate::storage::StorageError;
+use crate::workspace::Prepared;
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Why a job did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The shared storage.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A step outlasted its limit.
+    #[error(
+        "{step} did not end within {limit_s} s. Raise limits.{key} if it is only slow; otherwise \
+         look at the log of the engine or the registry"
+    )]
+    TimedOut {
+        /// The step, as a docker command.
+        step: String,
+        /// Its limit in seconds.
+        limit_s: f64,
+        /// The key of `[limits]` that holds the limit.
+        key: &'static str,
+    },
+    /// The user stopped the run.
+    #[error("stopped by the user during {step}")]
+    Interrupted {
+        /// The step in hand.
+        step: String,
+    },
+}
+
+/// What a job is carried out with.
+pub struct JobContext<'a> {
+    /// Engine, registry, storage and clock.
+    pub world: &'a World,
+    /// The workload.
+    pub workload: &'a Workload,
+    /// The builder.
+    pub builder: Builder,
+    /// The prepared workspace.
+    pub prepared: &'a Prepared,
+    /// Folder for archives on local disk; ours alone.
+    pub scratch: &'a Path,
+    /// Time limits.
+    pub limits: &'a Limits,
+    /// Cancelled when the user stops the run.
+    pub cancel: &'a CancellationToken,
+    /// Told of every tag and image id that the job makes, at once.
+    pub made: &'a (dyn Fn(Made<'_>) + Send + Sync),
+    /// Told of every phase that begins.
+    pub listener: &'a (dyn Fn(&Event) + Send + Sync),
+}
+
+/// Something that a job made on the engine.
+#[derive(Debug, Clone, Copy)]
+pub enum Made<'a> {
+    /// A tag.
+    Tag(&'a str),
+    /// An image id, possibly short.
+    Image(&'a str),
+}
+
+/// What one build of a job was, for the proof.
+#[derive(Debug)]
+pub struct BuildEvidence {
+    /// The step.
+    pub step: BuildStep,
+    /// The sources that were passed to the builder.
+    pub sources: Vec<ImageRef>,
+    /// What the engine held under each source's name just before the build.
+    pub local: Vec<(ImageRef, Option<ImageFacts>)>,
+    /// What the builder said.
+    pub outcome: BuildOutcome,
+}
+
+/// All that is known of a job after it has ended, however it ended.
+#[derive(Debug, Default)]
+pub struct JobRecord {
+    /// Timed requests.
+    pub phases: Vec<PhaseRecord>,
+    /// Instructions of all builds.
+    pub steps: Vec<StepRecord>,
+    /// Builds.
+    pub builds: Vec<BuildEvidence>,
+    /// References that a pull or load brought.
+    pub brought: Vec<ImageRef>,
+    /// References and archives that were asked for and do not exist.
+    pub missing: Vec<String>,
+    /// Pushes.
+    pub pushes: Vec<(ImageRef, PushOutcome)>,
+    /// The log of every request.
+    pub log: StepLog,
+}
+
+/// Carries out `steps`. The record holds whatever was done, also when a step fails.
+pub async fn carry_out(
+    context: &JobContext<'_>,
+    steps: &[Step],
+    record: &mut JobRecord,
+) -> Result<(), JobError> {
+    let mut runner = Runner { context, record, fetched: None, built: BTreeSet::new() };
+    for step in steps {
+        (context.listener)(&Event::PhaseStarted { phase: Some(step.phase()) });
+        runner.step(step).await?;
+    }
+    Ok(())
+}
+
+struct Runner<'a, 'c> {
+    context: &'a JobContext<'c>,
+    record: &'a mut JobRecord,
+    /// The archive that a fetch brought to local disk.
+    fetched: Option<PathBuf>,
+    /// Tags that builds of this job made.
+    built: BTreeSet<ImageRef>,
+}
+
+impl Runner<'_, '_> {
+    async fn step(&mut self, step: &Step) -> Result<(), JobError> {
+        match step {
+            Step::Fetch { archives } => self.fetch(archives).await,
+            Step::Load => self.load().await,
+            Step::Pull { references, mode } => self.pull(references, *mode).await,
+            Step::Build(build) => self.build(build).await,
+            Step::Save { references, archive } => self.save(references, archive).await,
+            Step::Store { archive } => self.store(archive).await,
+            Step::Push { reference } => self.push(reference).await,
+        }
+    }
+
+    async fn fetch(&mut self, archives: &[ArchiveName]) -> Result<(), JobError> {
+        for archive in archives {
+            let to = self.context.scratch.join(format!("fetched-{archive}"));
+            let storage = &self.context.world.storage;
+            let (bytes, seconds) =
+                self.timed(Phase::Fetch, archive, storage.fetch(archive, &to)).await?;
+            let operation = if bytes.is_some() { "fetch" } else { "fetch (missing)" };
+            self.note(Phase::Fetch, operation, archive, seconds).bytes_down = Some(bytes.unwrap_or(0));
+            if bytes.is_some() {
+                self.fetched = Some(to);
+                break;
+            }
+            self.record.missing.push(archive.to_string());
+        }
+        Ok(())
+    }
+
+    async fn load(&mut self) -> Result<(), JobError> {
+        let Some(archive) = self.fetched.clone() else { return Ok(()) };
+        let mut log = std::mem::take(&mut self.record.log);
+        let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let result = {
+            let load = self.context.world.engine.load(&archive, &mut log);
+            self.timed(Phase::Load, &name, load).await
+        };
+        self.record.log = log;
+        let (tags, seconds) = result?;
+        self.note(Phase::Load, "load", &name, seconds);
+        for tag in tags {
+            (self.context.made)(Made::Tag(&tag));
+            if let Some((repository, tag)) = tag.rsplit_once(':') {
+                self.record.brought.push(ImageRef::new(repository, tag));
+            }
+        }
+        Ok(())
+    }
+
+    async fn pull(&mut self, references: &[ImageRef], mode: PullMode) -> Result<(), JobError> {
+        for reference in references {
+            (self.context.made)(Made::Tag(&reference.to_string()));
+            let mut log = std::mem::take(&mut self.record.log);
+            let clock = &self.context.world.clock;
+            let started = clock.now();
+            let result = {
+                let pull = self.context.world.engine.pull(reference, &mut log);
+                self.timed(Phase::Pull, reference, pull).await
+            };
+            let seconds = (clock.now() - started).as_secs_f64();
+            self.record.log = log;
+            match result {
+                Ok(((), seconds)) => {
+                    self.note(Phase::Pull, "pull", reference, seconds);
+                    self.record.brought.push(reference.clone());
+                    if mode == PullMode::First {
+                        break;
+                    }
+                }
+                // The job goes on without: what probing a missing tag costs is part of the phase.
+                Err(JobError::Engine(EngineError::NotFound { .. })) => {
+                    self.note(Phase::Pull, "pull (missing)", reference, seconds);
+                    self.record.missing.push(reference.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn build(&mut self, step: &BuildStep) -> Result<(), JobError> {
+        let engine = &self.context.world.engine;
+        let sources: Vec<ImageRef> = match &step.sources {
+            Sources::Present(list) => {
+                let here = |image: &ImageRef| {
+                    self.built.contains(image) || self.record.brought.contains(image)
+                };
+                list.iter().filter(|image| here(image)).cloned().collect()
+            }
+            named => named.references().to_vec(),
+        };
+        // Between two timed requests, for the proof: which sources the engine holds itself.
+        let mut local = Vec::new();
+        for source in &sources {
+            local.push((source.clone(), engine.inspect(&source.to_string()).await?));
+        }
+        (self.context.made)(Made::Tag(&step.tag.to_string()));
+        let workload = self.context.workload;
+        let request = BuildRequest {
+            builder: self.context.builder,
+            context: &self.context.prepared.context,
+            dockerfile: &self.context.prepared.dockerfile,
+            target: step.target.as_deref().or(workload.target.as_deref()),
+            build_args: &workload.build_args,
+            sources: &sources,
+            tag: &step.tag,
+            inline_cache: step.inline_cache,
+        };
+        let mut log = std::mem::take(&mut self.record.log);
+        let result = {
+            let made = self.context.made;
+            let seen = |id: &str| made(Made::Image(id));
+            let build = engine.build(&request, &seen, &mut log);
+            self.timed(Phase::Build, &step.tag, build).await
+        };
+        self.record.log = log;
+        let (outcome, seconds) = result?;
+        let operation = match &step.target {
+            Some(target) => format!("build --target {target}"),
+            None => "build".to_owned(),
+        };
+        self.note(Phase::Build, &operation, &step.tag, seconds);
+        let parts =
+            [("import", outcome.import_s), ("steps", outcome.steps_s), ("export", outcome.export_s)];
+        for (part, seconds) in parts {
+            if let Some(seconds) = seconds {
+                self.note(Phase::Build, part, &step.tag, seconds).within = true;
+            }
+        }
+        let number = u32::try_from(self.record.builds.len()).unwrap_or(u32::MAX);
+        self.record.steps.extend(outcome.steps.iter().cloned().map(|step| StepRecord { build: number, ..step }));
+        self.built.insert(step.tag.clone());
+        self.record.builds.push(BuildEvidence { step: step.clone(), sources, local, outcome });
+        Ok(())
+    }
+
+    async fn save(&mut self, references: &[ImageRef], archive: &ArchiveName) -> Result<(), JobError> {
+        let to = self.saved(archive);
+        let mut log = std::mem::take(&mut self.record.log);
+        let result = {
+            let save = self.context.world.engine.save(references, &to, &mut log);
+            self.timed(Phase::Save, archive, save).await
+        };
+        self.record.log = log;
+        let (_, seconds) = result?;
+        self.note(Phase::Save, "save", archive, seconds);
+        Ok(())
+    }
+
+    async fn store(&mut self, archive: &ArchiveName) -> Result<(), JobError> {
+        let from = self.saved(archive);
+        let store = self.context.world.storage.store(&from, archive);
+        let (bytes, seconds) = self.timed(Phase::Store, archive, store).await?;
+        self.note(Phase::Store, "store", archive, seconds).bytes_up = Some(bytes);
+        Ok(())
+    }
+
+    async fn push(&mut self, reference: &ImageRef) -> Result<(), JobError> {
+        let mut log = std::mem::take(&mut self.record.log);
+        let result = {
+            let push = self.context.world.engine.push(reference, &mut log);
+            self.timed(Phase::Push, reference, push).await
+        };
+        self.record.log = log;
+        let (outcome, seconds) = result?;
+        self.note(Phase::Push, "push", reference, seconds);
+        self.record.pushes.push((reference.clone(), outcome));
+        Ok(())
+    }
+
+    fn saved(&self, archive: &ArchiveName) -> PathBuf {
+        self.context.scratch.join(format!("saved-{archive}"))
+    }
+
+    /// Awaits one request between two readings of the clock. It is abandoned at its time limit
+    /// and when the user stops the run.
+    async fn timed<T, E: Into<JobError>>(
+        &self,
+        phase: Phase,
+        what: &impl ToString,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> Result<(T, f64), JobError> {
+        let (limit_s, key) = limit(self.context.limits, phase);
+        let clock = &self.context.world.clock;
+        let started = clock.now();
+        let ended = tokio::select! {
+            biased;
+            ended = tokio::time::timeout(Duration::from_secs_f64(limit_s), request) => ended,
+            () = self.context.cancel.cancelled() => {
+                return Err(JobError::Interrupted { step: format!("{phase} {}", what.to_string()) });
+            }
+        };
+        let seconds = (clock.now() - started).as_secs_f64();
+        match ended {
+            Ok(Ok(answer)) => Ok((answer, seconds)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(JobError::TimedOut {
+                step: format!("{phase} {}", what.to_string()),
+                limit_s,
+                key,
+            }),
+        }
+    }
+
+    fn note(
+        &mut self,
+        phase: Phase,
+        operation: &str,
+        reference: &impl ToString,
+        seconds: f64,
+    ) -> &mut PhaseRecord {
+        let seq = u32::try_from(self.record.phases.len()).unwrap_or(u32::MAX);
+        self.record.phases.push(PhaseRecord {
+            seq,
+            phase,
+            operation: operation.to_owned(),
+            reference: reference.to_string(),
+            duration_s: seconds,
+            bytes_down: None,
+            bytes_up: None,
+            within: false,
+        });
+        &mut self.record.phases[seq as usize]
+    }
+}
+
+/// The time limit of a phase in seconds, and the key of `[limits]` that holds it.
+fn limit(limits: &Limits, phase: Phase) -> (f64, &'static str) {
+    match phase {
+        Phase::Build => (limits.build_s, "build"),
+        Phase::Fetch | Phase::Store => (limits.storage_s, "storage"),
+        Phase::Load | Phase::Pull | Phase::Save | Phase::Push => (limits.transfer_s, "transfer"),
+    }
+}
