@@ -62,8 +62,10 @@ can_install() { is_root && is_debian_family; }
 
 # One set-up at a time: a second one waits, then finds everything in place.
 take_lock() {
-    local dir=/run/lock
-    [[ -d $dir && -w $dir ]] || dir=$data_dir
+    local dir=$data_dir
+    # Root shares the machine's engine and packages, whatever its HOME; anybody else
+    # changes only what is theirs.
+    if is_root && [[ -d /run/lock ]]; then dir=/run/lock; fi
     mkdir -p "$dir"
     # A separate descriptor, kept open until this script ends.
     exec 9>"$dir/breakeven-setup.lock"
