@@ -1,10 +1,16 @@
 //! Pure decisions: recorded samples in, verdicts out.
+//!
+//! A row's time is a median: what a typical job takes, whatever one slow job did. A **saving is a
+//! mean of differences** paired by round: what a strategy saves a build on average is what the
+//! bill sees, and means add up over changes and availabilities by their weights, which medians do
+//! not.
 
 use crate::model::{Builder, Phase, State};
 use crate::stats::Estimate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Counted rounds below which there is no verdict.
 pub const ROUNDS_FOR_VERDICT: usize = 5;
@@ -25,20 +31,42 @@ pub enum Verdict {
     Baseline,
 }
 
+impl Verdict {
+    /// How reports say it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::PaysOff => "pays off",
+            Self::DoesNotPayOff => "does not pay off",
+            Self::Undecided => "undecided",
+            Self::TooFewRounds => "no verdict: too few rounds",
+            Self::Baseline => "baseline",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.label())
+    }
+}
+
 /// A saving against the baseline, paired by round. Positive: faster than the baseline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Saving {
-    /// Seconds a build.
+    /// The builder of the baseline that it is against.
+    pub against: Builder,
+    /// Mean seconds a build.
     pub seconds: Estimate,
-    /// The same as a share of the baseline's time.
+    /// The same as a share of the baseline's mean time in the same rounds.
     pub share: Estimate,
     /// Smallest saving that matters, seconds.
     pub relevant_s: f64,
-    /// Rounds in which both were measured.
+    /// Rounds in which both were measured; over several cells, the fewest of any of them.
     pub pairs: usize,
     /// The verdict.
     pub verdict: Verdict,
-    /// For `undecided`: how many more rounds would probably decide, if that can be said.
+    /// For `undecided`: how many more rounds would probably decide, if that can be said. For
+    /// `too-few-rounds`: how many are lacking for a verdict.
     pub more_rounds: Option<u32>,
 }
 
@@ -115,9 +143,11 @@ pub struct Weighted {
     pub total_s: Option<Estimate>,
     /// Against the baseline.
     pub saving: Option<Saving>,
-    /// Builds until the slower first one is repaid (`N*`); absent where it does not exist.
-    pub builds_to_repay: Option<f64>,
-    /// Cells without a sample that counts.
+    /// Builds until the slower first one is repaid (`N*`), 0 where the first one is not slower;
+    /// absent where it was not measured and where later builds do not certainly save time.
+    pub builds_to_repay: Option<Estimate>,
+    /// Keys of cells, of this strategy or its baseline, without a sample that counts, and of this
+    /// strategy's cells of which no sample is in a round with one of the baseline's.
     pub missing: Vec<String>,
 }
 

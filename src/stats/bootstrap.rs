@@ -1,0 +1,175 @@
+//! The bootstrap: how far an estimate could have come out elsewhere, found by drawing from the
+//! measured numbers again and again.
+//!
+//! Intervals are **expanded percentile intervals**. The percentile interval (Efron & Tibshirani,
+//! *An Introduction to the Bootstrap*, 1993, chapter 13) takes the 2.5 % and 97.5 % quantiles of
+//! the resampled statistic. With few rounds it is too narrow, for two reasons: it spreads like
+//! 1/n instead of 1/(n − 1), and like a normal instead of a t distribution. Hesterberg ("What
+//! Teachers Should Know About the Bootstrap", The American Statistician 69, 2015, section 5.3)
+//! moves the quantiles outwards by exactly these two factors, see [`tail`]. It was chosen over BCa
+//! (chapter 14 of the book) since five to twenty rounds are what a run can afford, and there BCa
+//! is as narrow as the plain percentile; the tests of this module hold the measured coverage.
+
+use super::{Estimate, Values, values::quantile};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+/// Share of cases in which an interval is meant to hold the true value.
+pub const CONFIDENCE: f64 = 0.95;
+
+/// Resamples that share one stream of random numbers. Work is divided by this and not by the
+/// number of threads, so that threads cannot change a result.
+const CHUNK: usize = 256;
+
+/// A seeded bootstrap. The same seed, resamples and input give the same output, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bootstrap {
+    seed: u64,
+    resamples: usize,
+}
+
+impl Bootstrap {
+    /// Resamples where nothing else is asked for: with five rounds, ten of them still lie outside
+    /// each end of the interval.
+    pub const RESAMPLES: usize = 10_000;
+
+    /// With [`Self::RESAMPLES`] resamples.
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, resamples: Self::RESAMPLES }
+    }
+
+    /// With another number of resamples, at least 1.
+    pub fn with_resamples(self, resamples: usize) -> Self {
+        Self { resamples: resamples.max(1), ..self }
+    }
+
+    /// The mean with its interval.
+    pub fn mean(&self, values: &Values) -> Estimate {
+        if values.all_equal() {
+            return Estimate::exactly(values.min());
+        }
+        let sorted = values.sorted();
+        let n = sorted.len();
+        let [means] = self.distributions(n, |times| {
+            let sum: f64 = sorted.iter().zip(times).map(|(x, &k)| x * f64::from(k)).sum();
+            Some([sum / n as f64])
+        });
+        interval(values.mean(), &means, n)
+    }
+
+    /// The median with its interval.
+    pub fn median(&self, values: &Values) -> Estimate {
+        if values.all_equal() {
+            return Estimate::exactly(values.min());
+        }
+        let sorted = values.sorted();
+        let n = sorted.len();
+        let [medians] = self.distributions(n, |times| Some([median_of_drawn(sorted, times)]));
+        interval(values.median(), &medians, n)
+    }
+
+    /// Resamples `units` units with replacement and computes `K` statistics from each resample,
+    /// given how many times every unit was drawn. Several statistics of one call see the same
+    /// resamples. Returns each one's values in ascending order; a resample from which a statistic
+    /// cannot be computed (`None`) is left out.
+    pub fn distributions<const K: usize>(
+        &self,
+        units: usize,
+        statistics: impl Fn(&[u32]) -> Option<[f64; K]> + Sync,
+    ) -> [Vec<f64>; K] {
+        let chunks = self.resamples.div_ceil(CHUNK);
+        let drawn: Vec<Vec<[f64; K]>> = (0..chunks)
+            .into_par_iter()
+            .map(|chunk| {
+                let size = CHUNK.min(self.resamples - chunk * CHUNK);
+                let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+                random.set_stream(chunk as u64);
+                let mut times = vec![0; units];
+                (0..size)
+                    .filter_map(|_| {
+                        draw(&mut random, &mut times);
+                        statistics(&times)
+                    })
+                    .collect()
+            })
+            .collect();
+        std::array::from_fn(|k| {
+            let mut values: Vec<f64> = drawn.iter().flatten().map(|row| row[k]).collect();
+            values.par_sort_unstable_by(f64::total_cmp);
+            values
+        })
+    }
+}
+
+/// Draws as many units as there are, with replacement, and counts how often each came.
+fn draw(random: &mut ChaCha8Rng, times: &mut [u32]) {
+    times.fill(0);
+    let units = times.len() as u64;
+    for _ in 0..units {
+        // Multiply and shift instead of rejection: a unit's chance is off by less than
+        // units / 2^32, far below what any number of resamples shows, and the mapping from random
+        // words to draws stays ours, whatever a library's next version does.
+        let unit = (u64::from(random.next_u32()) * units) >> 32;
+        times[unit as usize] += 1;
+    }
+}
+
+/// The median of a resample of sorted numbers, given how often each was drawn.
+fn median_of_drawn(sorted: &[f64], times: &[u32]) -> f64 {
+    let n = sorted.len() as u32;
+    let (lower, upper) = ((n - 1) / 2, n / 2);
+    let mut passed = 0;
+    let mut low = None;
+    for (&value, &k) in sorted.iter().zip(times) {
+        passed += k;
+        if low.is_none() && passed > lower {
+            low = Some(value);
+        }
+        if let Some(low) = low
+            && passed > upper
+        {
+            return low + (value - low) / 2.0;
+        }
+    }
+    sorted[sorted.len() - 1]
+}
+
+/// Which share of resamples lies outside each end of the interval from `n` units:
+/// `Φ(−√(n/(n−1)) · t)`, `t` being the upper 2.5 % point of Student's t with `n − 1` degrees of
+/// freedom. 0.1 % for 5 units, 0.9 % for 10, 2.4 % for 200. One unit has no spread: 0.
+pub fn tail(n: usize) -> f64 {
+    if n < 2 {
+        return 0.0;
+    }
+    let one_sided = (1.0 - CONFIDENCE) / 2.0;
+    let freedom = (n - 1) as f64;
+    // The parameters are valid for every n from 2 on; an error could only mean a library's fault,
+    // and then the plain percentile is the answer.
+    match (StudentsT::new(0.0, 1.0, freedom), Normal::new(0.0, 1.0)) {
+        (Ok(t), Ok(normal)) => {
+            normal.cdf(-(n as f64 / freedom).sqrt() * t.inverse_cdf(1.0 - one_sided))
+        }
+        _ => one_sided,
+    }
+}
+
+/// The interval around `point` from a statistic's sorted resampled values, made from `n` units.
+///
+/// It always holds the point, also where rounding or a very skewed distribution would leave it
+/// just outside.
+pub fn interval(point: f64, resampled: &[f64], n: usize) -> Estimate {
+    if resampled.is_empty() || n < 2 {
+        return Estimate::exactly(point);
+    }
+    let tail = tail(n);
+    Estimate {
+        point,
+        low: quantile(resampled, tail).min(point),
+        high: quantile(resampled, 1.0 - tail).max(point),
+    }
+}
+
+#[cfg(test)]
+mod tests;
