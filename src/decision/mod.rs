@@ -5,11 +5,24 @@
 //! bill sees, and means add up over changes and availabilities by their weights, which medians do
 //! not.
 
-use crate::model::{Builder, Phase, State};
-use crate::stats::Estimate;
+mod joint;
+mod pairing;
+mod repay;
+mod rows;
+mod sentence;
+mod verdict;
+mod weighted;
+
+pub use sentence::sentence;
+
+use crate::model::plan::Competitor;
+use crate::model::{Builder, Cell, Phase, Plan, Sample, State};
+use crate::stats::{Bootstrap, Estimate};
+use joint::Joint;
+use pairing::{Measured, Scope, baseline_for, pair};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Counted rounds below which there is no verdict.
@@ -164,3 +177,87 @@ pub struct Decision {
     /// Over all changes and availabilities.
     pub weighted: Vec<Weighted>,
 }
+
+/// Decides from samples that are recorded under a plan. Pure: the same input gives the same output,
+/// whatever the order of the samples. What was not measured, was measured in the warm-up round, or
+/// is not `ok` influences nothing but the counts of invalid and failed samples.
+pub fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
+    let decider =
+        Decider { plan, measured: Measured::new(samples), bootstrap: Bootstrap::new(plan.seed) };
+    let mut decision = Decision {
+        baseline: plan.baseline.clone(),
+        rounds: decider.rounds(),
+        groups: Vec::new(),
+        weighted: Vec::new(),
+    };
+    for scope in Scope::all(plan) {
+        let cells = scope.cells(plan);
+        let mix = weighted::mix(plan, &cells);
+        let mut competitors: Vec<Competitor> =
+            cells.iter().map(|cell| (cell.strategy.clone(), cell.builder)).collect();
+        competitors.dedup();
+        decision.groups.extend(
+            mix.iter().map(|(which, weight)| decider.group(&scope, &cells, which, *weight)),
+        );
+        decision.weighted.extend(competitors.iter().map(|competitor| {
+            let baseline = baseline_for(plan, &cells, competitor.1);
+            weighted::weighted(&scope, &decider, &mix, competitor, baseline.as_ref())
+        }));
+    }
+    decision
+}
+
+/// What every part of a decision needs.
+struct Decider<'a> {
+    plan: &'a Plan,
+    measured: Measured<'a>,
+    bootstrap: Bootstrap,
+}
+
+impl Decider<'_> {
+    fn rounds(&self) -> usize {
+        let counted = self.plan.cells.iter().flat_map(|cell| self.measured.counted(cell));
+        counted.map(|sample| sample.round).collect::<BTreeSet<_>>().len()
+    }
+
+    fn group(
+        &self,
+        scope: &Scope,
+        cells: &[&Cell],
+        (change, availability): &(String, String),
+        weight: f64,
+    ) -> Group {
+        let of_group = cells
+            .iter()
+            .filter(|cell| cell.change == *change && cell.availability == *availability);
+        Group {
+            workload: scope.workload.clone(),
+            change: change.clone(),
+            availability: availability.clone(),
+            link: scope.link.clone(),
+            engine: scope.engine.clone(),
+            weight,
+            rows: of_group
+                .map(|cell| Row {
+                    saving: self.saving(scope, cells, cell),
+                    ..rows::row(self.bootstrap, &self.measured, cell)
+                })
+                .collect(),
+        }
+    }
+
+    fn saving(&self, scope: &Scope, cells: &[&Cell], cell: &Cell) -> Option<Saving> {
+        let own = self.measured.totals(cell);
+        if cell.strategy == self.plan.baseline {
+            return Joint::new([(1.0, own)])
+                .map(|own| verdict::of_baseline(self.plan, &own, cell.builder));
+        }
+        let baseline = baseline_for(self.plan, cells, cell.builder)?;
+        let beside = scope.cell(&cell.change, &cell.availability, &baseline);
+        let joint = Joint::new([(1.0, pair(&self.measured.totals(&beside), &own))])?;
+        Some(verdict::saving(self.plan, self.bootstrap, &joint, baseline.1))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,11 @@ pub enum JournalError {
     },
 }
 
-fn io_error(operation: &'static str, path: &Path, advice: &'static str) -> impl FnOnce(io::Error) -> JournalError {
+fn io_error(
+    operation: &'static str,
+    path: &Path,
+    advice: &'static str,
+) -> impl FnOnce(io::Error) -> JournalError {
     let path = path.to_owned();
     move |source| JournalError::Io { operation, path, source, advice }
 }
@@ -97,7 +101,8 @@ impl Journal {
 
     /// Writes one line and has the disk confirm it.
     pub fn append(&mut self, event: &Event) -> Result<(), JournalError> {
-        const ADVICE: &str = "Samples up to here are safe: free disk space, then `breakeven report` shows them";
+        const ADVICE: &str =
+            "Samples up to here are safe: free disk space, then `breakeven report` shows them";
         let line = serde_json::to_string(event).map_err(io::Error::other);
         line.and_then(|line| self.file.write_all((line + "\n").as_bytes()))
             .and_then(|()| self.file.sync_data())

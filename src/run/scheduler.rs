@@ -26,9 +26,7 @@ pub fn order(cells: usize, rounds: u32, seed: u64) -> Vec<Slot> {
             generator.set_stream(u64::from(round));
             let mut shuffled: Vec<usize> = (0..cells).collect();
             shuffled.shuffle(&mut generator);
-            (0u32..)
-                .zip(shuffled)
-                .map(move |(position, cell)| Slot { round, position, cell })
+            (0u32..).zip(shuffled).map(move |(position, cell)| Slot { round, position, cell })
         })
         .collect()
 }

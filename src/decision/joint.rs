@@ -1,0 +1,126 @@
+//! Weighted means over several cells, estimated together.
+//!
+//! **The round is what is resampled**, for all cells at once: the cells of a round were measured
+//! within minutes of each other and share the machine's mood, so that resampling each cell by
+//! itself would take for independent what is not.
+
+use crate::stats::{Bootstrap, Estimate, bootstrap::interval};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `M` numbers of one cell by round.
+pub(super) type ByRound<const M: usize> = BTreeMap<u32, [f64; M]>;
+
+/// Cells with their weights, each with at least one round.
+pub(super) struct Joint<const M: usize> {
+    /// Rounds that any cell has: the units of resampling.
+    units: usize,
+    cells: Vec<Weighed<M>>,
+}
+
+struct Weighed<const M: usize> {
+    weight: f64,
+    /// The unit, and the cell's numbers in it.
+    rounds: Vec<(usize, [f64; M])>,
+}
+
+impl<const M: usize> Joint<M> {
+    /// Puts cells together; `None` if there are none, or if one has no round.
+    pub(super) fn new(cells: impl IntoIterator<Item = (f64, ByRound<M>)>) -> Option<Self> {
+        let cells: Vec<(f64, ByRound<M>)> = cells.into_iter().collect();
+        if cells.is_empty() || cells.iter().any(|(_, rounds)| rounds.is_empty()) {
+            return None;
+        }
+        let rounds: BTreeSet<u32> =
+            cells.iter().flat_map(|(_, rounds)| rounds.keys().copied()).collect();
+        let unit: BTreeMap<u32, usize> = rounds.into_iter().zip(0..).collect();
+        let cells = cells
+            .into_iter()
+            .map(|(weight, rounds)| Weighed {
+                weight,
+                rounds: rounds.into_iter().map(|(round, m)| (unit[&round], m)).collect(),
+            })
+            .collect();
+        Some(Self { units: unit.len(), cells })
+    }
+
+    /// Rounds of the cell that has the fewest. An interval is as wide as these deserve.
+    pub(super) fn fewest(&self) -> usize {
+        self.cells.iter().map(|cell| cell.rounds.len()).min().unwrap_or(0)
+    }
+
+    /// The weighted sums of the cells' means, as measured.
+    pub(super) fn point(&self) -> [f64; M] {
+        self.sums(|_| 1.0).unwrap_or([0.0; M])
+    }
+
+    /// Estimates of whatever `of` makes from the weighted sums.
+    pub(super) fn estimate<const K: usize>(
+        &self,
+        bootstrap: Bootstrap,
+        of: impl Fn([f64; M]) -> [f64; K] + Sync,
+    ) -> [Estimate; K] {
+        let point = of(self.point());
+        let resampled = bootstrap
+            .distributions(self.units, |times| self.sums(|unit| f64::from(times[unit])).map(&of));
+        std::array::from_fn(|k| interval(point[k], &resampled[k], self.fewest()))
+    }
+
+    /// The sums where every round counts as often as `times` says. `None` if a cell with failed
+    /// samples has none of its rounds among them.
+    fn sums(&self, times: impl Fn(usize) -> f64) -> Option<[f64; M]> {
+        let mut sums = [0.0; M];
+        for Weighed { weight, rounds } in &self.cells {
+            let mut drawn = 0.0;
+            let mut cell = [0.0; M];
+            for (unit, numbers) in rounds {
+                let k = times(*unit);
+                drawn += k;
+                for (sum, number) in cell.iter_mut().zip(numbers) {
+                    *sum += k * number;
+                }
+            }
+            if drawn == 0.0 {
+                return None;
+            }
+            for (sum, cell) in sums.iter_mut().zip(cell) {
+                *sum += weight * cell / drawn;
+            }
+        }
+        Some(sums)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by_round(numbers: &[(u32, f64)]) -> ByRound<1> {
+        numbers.iter().map(|&(round, number)| (round, [number])).collect()
+    }
+
+    #[test]
+    fn the_point_is_the_weighted_sum_of_means() {
+        let one = by_round(&[(1, 10.0), (2, 20.0), (3, 30.0)]);
+        let two = by_round(&[(1, 1.0), (3, 3.0)]);
+        let joint = Joint::new([(0.25, one), (0.75, two)]).unwrap();
+        assert_eq!(joint.point(), [0.25 * 20.0 + 0.75 * 2.0]);
+        assert_eq!((joint.units, joint.fewest()), (3, 2));
+    }
+
+    #[test]
+    fn a_cell_without_rounds_makes_no_sum() {
+        assert!(Joint::new([(0.5, by_round(&[(1, 1.0)])), (0.5, by_round(&[]))]).is_none());
+        assert!(Joint::<1>::new([]).is_none());
+    }
+
+    #[test]
+    fn rounds_are_resampled_jointly() {
+        // The two cells' moods cancel in every round. Only a joint resampling sees that.
+        let moods = [3.0, -1.0, 4.0, -1.0, 5.0, -9.0, 2.0, -6.0];
+        let up = moods.iter().zip(1..).map(|(mood, round)| (round, [10.0 + mood])).collect();
+        let down = moods.iter().zip(1..).map(|(mood, round)| (round, [10.0 - mood])).collect();
+        let joint: Joint<1> = Joint::new([(0.5, up), (0.5, down)]).unwrap();
+        let [estimate] = joint.estimate(Bootstrap::new(1), |sums| sums);
+        assert!(estimate.high - estimate.low < 1e-9, "{estimate:?}");
+    }
+}
