@@ -61,6 +61,7 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         candidates: vec![Candidate { name: "main".to_owned(), lacks: Vec::new() }],
         availabilities: vec![availability("main", &["main"], 9.0), availability("none", &[], 1.0)],
         engine: EngineKind::Shared,
+        engine_host: None,
         registry: RegistryPlan::Managed,
         storage: None,
         limits: Limits { build_s: 60.0, transfer_s: 60.0, storage_s: 60.0, cleanup_s: 60.0 },

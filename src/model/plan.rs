@@ -42,6 +42,9 @@ pub struct Plan {
     pub availabilities: Vec<Availability>,
     /// Engine.
     pub engine: EngineKind,
+    /// Address of the engine; found as the docker client finds it if absent.
+    #[serde(default)]
+    pub engine_host: Option<String>,
     /// Registry.
     pub registry: RegistryPlan,
     /// Folder that stands for the shared storage; a temporary one if absent.
