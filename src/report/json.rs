@@ -1,0 +1,242 @@
+//! `report.json`: everything that the other formats show, for programs. Versioned, with a JSON
+//! schema that is committed as `docs/report.schema.json`.
+
+use super::{Format, Model, ReportError, ReportFile};
+use crate::decision::{Group, Weighted};
+use crate::model::event::Ending;
+use crate::model::{Builder, Phase, Severity, State, Status};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Version of `report.json`.
+pub const REPORT_VERSION: u32 = 1;
+
+const FILE: &str = "report.json";
+
+/// The row of `FORMATS` for JSON.
+pub(super) const FORMAT: Format = Format {
+    name: "json",
+    files: &[FILE],
+    summary: "the same for programs (docs/report.schema.json)",
+    render,
+};
+
+/// The JSON schema of `report.json`, as committed.
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Report)
+}
+
+fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
+    let mut bytes = serde_json::to_vec_pretty(&report(model))
+        .map_err(|error| ReportError::format(FILE, error))?;
+    bytes.push(b'\n');
+    Ok(vec![ReportFile { path: FILE.into(), bytes }])
+}
+
+/// A report of a run of Breakeven. Times are in seconds, sizes in bytes, shares from 0 to 1.
+#[derive(Serialize, JsonSchema)]
+struct Report<'a> {
+    /// Version of this format: 1.
+    version: u32,
+    /// The run.
+    run: Run<'a>,
+    /// The verdict, in sentences.
+    verdict: &'a [String],
+    /// Id of the baseline strategy.
+    baseline: &'a str,
+    /// Counted rounds with at least one sample.
+    rounds: usize,
+    /// Every strategy per workload, change and availability.
+    groups: &'a [Group],
+    /// Every strategy over all changes and availabilities, by their weights.
+    weighted: &'a [Weighted],
+    /// What was noticed, the gravest first.
+    findings: Vec<FindingOut<'a>>,
+    /// Every sample, warm-up (round 0) included, in the order of measuring.
+    samples: Vec<SampleOut<'a>>,
+}
+
+/// Facts about the run.
+#[derive(Serialize, JsonSchema)]
+struct Run<'a> {
+    /// Its id.
+    id: &'a str,
+    /// Version of Breakeven that measured.
+    breakeven: &'a str,
+    /// Seed of everything random.
+    seed: u64,
+    /// Counted rounds that were planned.
+    rounds_planned: u32,
+    /// Smallest saving that matters, as a share of the baseline's time.
+    relevant_share: f64,
+    /// Smallest saving that matters, in seconds; the larger of the two counts.
+    relevant_s: f64,
+    /// Wall clock of the start, RFC 3339, UTC.
+    started_at: &'a str,
+    /// Wall clock of the end; absent if the run was killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<&'a str>,
+    /// How long it ran; absent if it was killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_s: Option<f64>,
+    /// How it ended; absent if it was killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<Ending>,
+    /// Whether not every planned sample was measured.
+    partial: bool,
+    /// Why it is not complete.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    /// Samples of the warm-up round, which do not count.
+    warm_up_samples: usize,
+    /// Samples of the counted rounds by what became of them.
+    samples: BTreeMap<Status, usize>,
+    /// Facts about machine and engine.
+    facts: &'a BTreeMap<String, String>,
+}
+
+/// All findings of one kind.
+#[derive(Serialize, JsonSchema)]
+struct FindingOut<'a> {
+    /// Stable id of the kind.
+    id: &'a str,
+    /// Number in the methodology's table of traps, if it is one of them.
+    trap: Option<u8>,
+    /// How much it matters.
+    severity: Severity,
+    /// What it is.
+    meaning: &'a str,
+    /// What to do about it.
+    advice: &'a str,
+    /// Samples that have it; 0 if it is about the run as a whole.
+    samples: usize,
+    /// Keys of the cells that have it.
+    cells: &'a BTreeSet<String>,
+    /// What exactly was seen.
+    details: &'a BTreeSet<String>,
+}
+
+/// One sample.
+#[derive(Serialize, JsonSchema)]
+struct SampleOut<'a> {
+    /// Number within the run, from 1.
+    sample: u32,
+    /// The round; 0 is the warm-up.
+    round: u32,
+    /// Position within the round, from 0.
+    position: u32,
+    /// The workload.
+    workload: &'a str,
+    /// The change.
+    change: &'a str,
+    /// The candidates that existed.
+    availability: &'a str,
+    /// Id of the strategy.
+    strategy: &'a str,
+    /// The builder.
+    builder: Builder,
+    /// What it had to do with a cache.
+    state: State,
+    /// The link.
+    link: &'a str,
+    /// The engine.
+    engine: &'a str,
+    /// What became of it.
+    status: Status,
+    /// Why it is not ok.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    /// Seconds of the whole job; absent if it broke off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_s: Option<f64>,
+    /// Seconds of each phase that the job has.
+    phases: BTreeMap<Phase, f64>,
+    /// Instructions.
+    steps: usize,
+    /// Instructions that were taken from a cache.
+    step_hits: usize,
+    /// Bytes from registry and storage, where counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_down: Option<u64>,
+    /// Bytes to registry and storage, where counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_up: Option<u64>,
+}
+
+fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
+    Report {
+        version: REPORT_VERSION,
+        run: run(model),
+        verdict: &model.sentences,
+        baseline: &model.decision.baseline,
+        rounds: model.decision.rounds,
+        groups: &model.decision.groups,
+        weighted: &model.decision.weighted,
+        findings: model
+            .findings
+            .iter()
+            .map(|group| FindingOut {
+                id: &group.id,
+                trap: group.trap,
+                severity: group.severity,
+                meaning: &group.meaning,
+                advice: &group.advice,
+                samples: group.samples,
+                cells: &group.cells,
+                details: &group.details,
+            })
+            .collect(),
+        samples: model.samples.iter().map(|sample| sample_out(sample)).collect(),
+    }
+}
+
+fn run<'a>(model: &'a Model<'_>) -> Run<'a> {
+    let (plan, run) = (model.plan, &model.run);
+    Run {
+        id: &plan.run,
+        breakeven: &plan.breakeven,
+        seed: plan.seed,
+        rounds_planned: plan.rounds,
+        relevant_share: plan.relevance.share,
+        relevant_s: plan.relevance.seconds,
+        started_at: &run.started_at,
+        ended_at: Some(run.ended_at.as_str()).filter(|at| !at.is_empty()),
+        duration_s: run.duration_s,
+        ending: run.ending,
+        partial: run.is_partial(),
+        reason: &run.reason,
+        warm_up_samples: run.warm_up,
+        samples: run.counts.clone(),
+        facts: &plan.facts,
+    }
+}
+
+fn sample_out(sample: &crate::model::Sample) -> SampleOut<'_> {
+    let cell = &sample.cell;
+    let whole = matches!(sample.status, Status::Ok | Status::Invalid);
+    SampleOut {
+        sample: sample.sample,
+        round: sample.round,
+        position: sample.position,
+        workload: &cell.workload,
+        change: &cell.change,
+        availability: &cell.availability,
+        strategy: &cell.strategy,
+        builder: cell.builder,
+        state: cell.state,
+        link: &cell.link,
+        engine: &cell.engine,
+        status: sample.status,
+        reason: &sample.reason,
+        total_s: whole.then(|| sample.total_s()),
+        phases: Phase::ALL
+            .iter()
+            .filter_map(|phase| sample.phase_s(*phase).map(|seconds| (*phase, seconds)))
+            .collect(),
+        steps: sample.step_count(),
+        step_hits: sample.step_hits(),
+        bytes_down: sample.bytes_down(),
+        bytes_up: sample.bytes_up(),
+    }
+}
