@@ -116,6 +116,7 @@ pub async fn carry_out(
 ) -> Result<(), JobError> {
     let mut runner = Runner { context, record, fetched: None, built: BTreeSet::new() };
     for step in steps {
+        tracing::debug!("phase {}", step.phase());
         (context.listener)(&Event::PhaseStarted { phase: Some(step.phase()) });
         runner.step(step).await?;
     }

@@ -1,5 +1,93 @@
 //! Carrying out a plan: rounds of samples, each recorded before the next begins.
 
+pub mod bench;
+pub mod cleanup;
 pub mod clock;
+mod execute;
+mod host;
+pub mod interrupt;
+pub mod job;
 pub mod journal;
+pub mod ledger;
+mod lifecycle;
+pub mod proof;
+mod publish;
 pub mod scheduler;
+mod seed;
+mod session;
+
+pub use bench::World;
+pub use execute::{Outcome, execute};
+pub use host::host_facts;
+pub use lifecycle::conduct;
+pub use publish::{Published, publish};
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] crate::engine::EngineError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::RegistryError),
+    /// The shared storage.
+    #[error(transparent)]
+    Storage(#[from] crate::storage::StorageError),
+    /// A workspace could not be made.
+    #[error(transparent)]
+    Workspace(#[from] crate::workspace::WorkspaceError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] journal::JournalError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] ledger::LedgerError),
+    /// A step of preparing a kept runner.
+    #[error(transparent)]
+    Job(#[from] job::JobError),
+    /// The reports.
+    #[error(transparent)]
+    Report(#[from] crate::report::ReportError),
+    /// Our own temporary folder.
+    #[error("the folder {} cannot be used: {source}. Free space there or set TMPDIR", path.display())]
+    Scratch {
+        /// The folder or file.
+        path: PathBuf,
+        /// The operating system's message.
+        source: io::Error,
+    },
+    /// An earlier build could not be imitated, so that nothing can be measured.
+    #[error("building {what} failed before anything was measured: {source}. The whole log: {}", log.display())]
+    Seeding {
+        /// Which one.
+        what: String,
+        /// Its log.
+        log: PathBuf,
+        /// Why.
+        source: Box<job::JobError>,
+    },
+    /// Putting the engine back took too long.
+    #[error("removing what a sample made did not end within {limit_s} s. Run `breakeven clean`, or raise limits.cleanup")]
+    ResetTimedOut {
+        /// The limit in seconds.
+        limit_s: f64,
+    },
+    /// A plan of another version names a strategy that this one does not have.
+    #[error("there is no strategy `{0}` in this version of Breakeven")]
+    UnknownStrategy(String),
+}
+
+impl RunError {
+    fn scratch(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Scratch { path, source }
+    }
+
+    fn seeding(what: String, log: PathBuf, source: job::JobError) -> Self {
+        Self::Seeding { what, log, source: Box::new(source) }
+    }
+}

@@ -1,0 +1,188 @@
+//! A whole run: seed, then round after round, each sample recorded before the next.
+
+use super::bench::{Bench, World};
+use super::clock::stamp;
+use super::journal::Journal;
+use super::ledger::Ledger;
+use super::{RunError, scheduler, seed, session};
+use crate::engine::EngineError;
+use crate::model::event::{Ending, JOURNAL_VERSION};
+use crate::model::finding as kinds;
+use crate::model::{Event, Finding, Plan, Status};
+use crate::workspace;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How.
+    pub ending: Ending,
+    /// Samples that failed or are invalid.
+    pub not_ok: usize,
+    /// What ended it early, if something did.
+    pub error: Option<RunError>,
+}
+
+/// How often the ledger is touched while a run is alive.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Carries out a plan into a journal.
+///
+/// Everything that goes wrong after the journal exists ends up in it; what is returned as an
+/// error here is only that the journal itself could not be written.
+pub async fn execute(
+    plan: &Plan,
+    world: &World,
+    journal: &mut Journal,
+    ledger: &Ledger,
+    dirs: (&Path, &Path),
+    cancel: &CancellationToken,
+    listener: &(dyn Fn(&Event) + Send + Sync),
+) -> Result<Outcome, RunError> {
+    let (scratch, logs) = dirs;
+    let bench = Bench {
+        plan,
+        world,
+        ledger,
+        ledger_error: Mutex::new(None),
+        scratch,
+        logs,
+        cancel,
+        listener,
+    };
+    let mut recorder = Recorder { journal, listener };
+    let began = world.clock.now();
+    recorder.record(&Event::RunStarted {
+        version: JOURNAL_VERSION,
+        run: plan.run.clone(),
+        at: stamp(world.clock.wall()),
+    })?;
+    let mut counts = 0;
+    let beat = async {
+        loop {
+            tokio::time::sleep(HEARTBEAT).await;
+            ledger.heartbeat();
+        }
+    };
+    let result = tokio::select! {
+        result = measure(&bench, &mut recorder, began, &mut counts) => result,
+        () = beat => Ok(Ending::Aborted),
+    };
+    let (ending, error) = match result {
+        Ok(ending) => (ending, None),
+        Err(_) if cancel.is_cancelled() => (Ending::Interrupted, None),
+        Err(error) => (Ending::Aborted, Some(error)),
+    };
+    recorder.record(&Event::RunEnded {
+        ending,
+        reason: error.as_ref().map(ToString::to_string).unwrap_or_default(),
+        at: stamp(world.clock.wall()),
+        duration_s: (world.clock.now() - began).as_secs_f64(),
+    })?;
+    Ok(Outcome { ending, not_ok: counts, error })
+}
+
+struct Recorder<'a> {
+    journal: &'a mut Journal,
+    listener: &'a (dyn Fn(&Event) + Send + Sync),
+}
+
+impl Recorder<'_> {
+    fn record(&mut self, event: &Event) -> Result<(), RunError> {
+        self.journal.append(event)?;
+        (self.listener)(event);
+        Ok(())
+    }
+}
+
+async fn measure(
+    bench: &Bench<'_>,
+    recorder: &mut Recorder<'_>,
+    began: Duration,
+    not_ok: &mut usize,
+) -> Result<Ending, RunError> {
+    let plan = bench.plan;
+    for finding in run_findings(bench).await? {
+        recorder.record(&Event::RunFinding { finding })?;
+    }
+    let pristine = pristine(bench)?;
+    let seeds = seed::seed(bench).await?;
+    let slots = scheduler::order(plan.cells.len(), plan.rounds, plan.seed);
+    let of = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+    for (number, slot) in (1u32..).zip(slots) {
+        if bench.cancel.is_cancelled() {
+            return Ok(Ending::Interrupted);
+        }
+        let elapsed = bench.world.clock.now() - began;
+        if plan.max_time_s.is_some_and(|limit| elapsed.as_secs_f64() >= limit) {
+            return Ok(Ending::OutOfTime);
+        }
+        let cell = &plan.cells[slot.cell];
+        tracing::debug!("sample {number}: {}", cell.key());
+        (bench.listener)(&Event::SampleStarted {
+            sample: number,
+            of,
+            round: slot.round,
+            cell: cell.key(),
+        });
+        let (sample, failed_reset) =
+            session::sample(bench, &seeds, &pristine[&cell.workload], number, slot).await;
+        let status = sample.status;
+        *not_ok += usize::from(matches!(status, Status::Failed | Status::Invalid));
+        recorder.record(&Event::SampleFinished { sample: Box::new(sample) })?;
+        if status == Status::Interrupted {
+            return Ok(Ending::Interrupted);
+        }
+        if status == Status::Failed {
+            // A failed step is the sample's; an engine that is gone is the run's.
+            bench.world.engine.facts().await?;
+        }
+        let mut first = bench.ledger_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(error) = first.take() {
+            return Err(error.into());
+        }
+        drop(first);
+        // Later samples would find what this one left.
+        failed_reset.map_or(Ok(()), Err)?;
+    }
+    Ok(Ending::Complete)
+}
+
+/// Hash of every file of every workload as the user has it.
+fn pristine(bench: &Bench<'_>) -> Result<BTreeMap<String, BTreeMap<String, String>>, RunError> {
+    let mut all = BTreeMap::new();
+    for (name, workload) in &bench.plan.workloads {
+        let folder =
+            tempfile::tempdir_in(bench.scratch).map_err(RunError::scratch(bench.scratch))?;
+        let prepared = workspace::prepare(workload, &[], "", &folder.path().join("workspace"))?;
+        all.insert(name.clone(), prepared.files);
+    }
+    Ok(all)
+}
+
+/// What is known of the whole run before it begins.
+async fn run_findings(bench: &Bench<'_>) -> Result<Vec<Finding>, EngineError> {
+    let mut findings = Vec::new();
+    for (name, workload) in &bench.plan.workloads {
+        let mut present = Vec::new();
+        for base in &workload.bases {
+            if bench.world.engine.inspect(base).await?.is_some() {
+                present.push(base.as_str());
+            }
+        }
+        if !present.is_empty() {
+            let detail = format!("workload {name}: {} (kept)", present.join(", "));
+            findings.push(Finding::new(&kinds::BASE_PRESENT, detail));
+        }
+    }
+    if !bench.world.registry.restores_fully() {
+        let prefix = bench.world.registry.prefix();
+        findings.push(Finding::new(&kinds::REGISTRY_NOT_RESTORED, prefix));
+    }
+    findings.push(Finding::new(&kinds::BYTES_NOT_COUNTED, "pull, push and cache import"));
+    Ok(findings)
+}

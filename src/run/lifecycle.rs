@@ -1,0 +1,97 @@
+//! A run from the first thing that it makes to the last one that it removes.
+//!
+//! Removal is armed before anything is made, goes in reverse, and never hides the first error.
+
+use super::bench::World;
+use super::clock::SystemClock;
+use super::execute::{Outcome, execute};
+use super::journal::Journal;
+use super::ledger::{self, Header, Ledger};
+use super::RunError;
+use crate::engine::Engine;
+use crate::model::{Event, Plan};
+use crate::{registry, storage, workspace};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The folder of a run's workspaces, archives and managed registry.
+pub fn scratch(run: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("breakeven-{run}"))
+}
+
+/// Carries out a plan on an engine and writes plan and journal into `out`.
+pub async fn conduct(
+    plan: &Plan,
+    engine: Arc<dyn Engine>,
+    out: &Path,
+    cancel: &CancellationToken,
+    listener: &(dyn Fn(&Event) + Send + Sync),
+) -> Result<Outcome, RunError> {
+    let mut journal = Journal::create(out, plan)?;
+    let scratch = scratch(&plan.run);
+    let header = Header {
+        run: plan.run.clone(),
+        engine: plan.engine_host.clone(),
+        scratch: scratch.clone(),
+        storage: plan.storage.clone(),
+    };
+    let ledger = Ledger::create(&ledger::folder(), &header)?;
+    let result = with_scratch(plan, engine, &mut journal, &ledger, (&scratch, out), cancel, listener).await;
+    let removed = workspace::remove(&scratch).map_err(RunError::from);
+    // Without this the ledger stays, and `breakeven clean` finds what is left.
+    let clean = removed.is_ok()
+        && result.as_ref().is_ok_and(|(_, closed)| closed.is_ok())
+        && !matches!(
+            &result,
+            Ok((Outcome { error: Some(RunError::ResetTimedOut { .. } | RunError::Engine(_)), .. }, _))
+        );
+    if clean {
+        ledger.close()?;
+    }
+    let (outcome, closed) = result?;
+    closed?;
+    removed?;
+    Ok(outcome)
+}
+
+type Closed = Result<(), RunError>;
+
+async fn with_scratch(
+    plan: &Plan,
+    engine: Arc<dyn Engine>,
+    journal: &mut Journal,
+    ledger: &Ledger,
+    (scratch, out): (&Path, &Path),
+    cancel: &CancellationToken,
+    listener: &(dyn Fn(&Event) + Send + Sync),
+) -> Result<(Outcome, Closed), RunError> {
+    std::fs::create_dir_all(scratch).map_err(RunError::scratch(scratch))?;
+    let registry: Arc<dyn registry::Registry> =
+        registry::open(&plan.registry, &plan.run, &scratch.join("registry")).await?.into();
+    let storage =
+        storage::open(plan.storage.as_deref(), &plan.run, &scratch.join("storage")).await;
+    let storage: Arc<dyn storage::Storage> = match storage {
+        Ok(storage) => storage.into(),
+        Err(error) => {
+            // The first error is the one that counts.
+            let _ = registry.close().await;
+            return Err(error.into());
+        }
+    };
+    let world = World { engine, registry, storage, clock: Arc::new(SystemClock::default()) };
+    let logs = out.join("logs");
+    let outcome = execute(plan, &world, journal, ledger, (scratch, &logs), cancel, listener).await;
+    let limit_s = plan.limits.cleanup_s;
+    let closing = async {
+        let storage = world.storage.close().await.map_err(RunError::from);
+        let registry = world.registry.close().await.map_err(RunError::from);
+        storage.and(registry)
+    };
+    let closed = tokio::time::timeout(Duration::from_secs_f64(limit_s), closing)
+        .await
+        .unwrap_or(Err(RunError::ResetTimedOut { limit_s }));
+    Ok((outcome?, closed))
+}
+

@@ -1,0 +1,123 @@
+//! Which steps of a Dockerfile a difference between two workspaces leaves alone.
+
+use crate::model::plan::StageLayout;
+use globset::GlobBuilder;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Paths that are in only one of two workspaces, or differ.
+pub fn differing(
+    one: &BTreeMap<String, String>,
+    other: &BTreeMap<String, String>,
+) -> BTreeSet<String> {
+    let missing_or_other =
+        |(path, hash): &(&String, &String)| other.get(*path).is_none_or(|known| known != *hash);
+    let changed = one.iter().filter(missing_or_other).map(|(path, _)| path);
+    let gone = other.keys().filter(|path| !one.contains_key(*path));
+    changed.chain(gone).cloned().collect()
+}
+
+/// For every stage: how many of its RUN, COPY and ADD instructions, counted from the first, have
+/// inputs that the touched paths leave alone. A step after a touched one counts as touched, since
+/// it builds on it.
+pub fn untouched(layout: &[StageLayout], touched: &BTreeSet<String>) -> Vec<usize> {
+    let mut leading: Vec<usize> = Vec::with_capacity(layout.len());
+    let whole = |leading: &[usize], stage: usize| {
+        leading.get(stage).is_some_and(|count| *count == layout[stage].steps.len())
+    };
+    for stage in layout {
+        let count = match stage.base_stage {
+            Some(base) if !whole(&leading, base) => 0,
+            _ => stage
+                .steps
+                .iter()
+                .take_while(|step| {
+                    step.from_stage.is_none_or(|from| whole(&leading, from))
+                        && !step.takes.iter().any(|pattern| takes_any(pattern, touched))
+                })
+                .count(),
+        };
+        leading.push(count);
+    }
+    leading
+}
+
+/// Whether a COPY source pattern takes any of these paths: the path itself, or a folder above it.
+fn takes_any(pattern: &str, paths: &BTreeSet<String>) -> bool {
+    let trimmed = pattern.trim_start_matches("./").trim_matches('/');
+    if trimmed.is_empty() || trimmed == "." {
+        return !paths.is_empty();
+    }
+    // A pattern that is no valid glob is taken to match: then no step is said to be untouched
+    // that is not.
+    let Ok(glob) = GlobBuilder::new(trimmed).literal_separator(true).build() else {
+        return !paths.is_empty();
+    };
+    let matcher = glob.compile_matcher();
+    paths.iter().any(|path| {
+        std::path::Path::new(path).ancestors().any(|ancestor| matcher.is_match(ancestor))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::plan::StepLayout;
+
+    fn copy(takes: &[&str]) -> StepLayout {
+        StepLayout { takes: takes.iter().map(|s| (*s).to_owned()).collect(), from_stage: None }
+    }
+
+    fn article() -> Vec<StageLayout> {
+        let run = StepLayout::default();
+        let from = StepLayout { from_stage: Some(0), ..StepLayout::default() };
+        vec![
+            StageLayout {
+                name: "builder".to_owned(),
+                base_stage: None,
+                steps: vec![run.clone(), copy(&["Gemfile"]), run],
+            },
+            StageLayout { name: "1".to_owned(), base_stage: None, steps: vec![from, copy(&["app"])] },
+        ]
+    }
+
+    fn paths(list: &[&str]) -> BTreeSet<String> {
+        list.iter().map(|s| (*s).to_owned()).collect()
+    }
+
+    #[test]
+    fn an_application_change_leaves_the_builder_alone() {
+        assert_eq!(untouched(&article(), &paths(&["app/a.rb"])), [3, 1]);
+    }
+
+    #[test]
+    fn a_manifest_change_touches_what_comes_after_it() {
+        assert_eq!(untouched(&article(), &paths(&["Gemfile"])), [1, 0]);
+    }
+
+    #[test]
+    fn nothing_touched_and_a_context_that_is_copied_whole() {
+        assert_eq!(untouched(&article(), &paths(&[])), [3, 2]);
+        let mut layout = article();
+        layout[0].steps[1] = copy(&["."]);
+        assert_eq!(untouched(&layout, &paths(&["any/thing"])), [1, 0]);
+        assert_eq!(untouched(&layout, &paths(&[])), [3, 2]);
+    }
+
+    #[test]
+    fn globs_and_folders() {
+        let layout = [StageLayout { steps: vec![copy(&["*.lock"]), copy(&["/src/"])], ..Default::default() }];
+        assert_eq!(untouched(&layout, &paths(&["a/x.lock"])), [2]);
+        assert_eq!(untouched(&layout, &paths(&["x.lock"])), [0]);
+        assert_eq!(untouched(&layout, &paths(&["src/deep/x"])), [1]);
+    }
+
+    #[test]
+    fn differences_are_seen_from_both_sides() {
+        let map = |list: &[(&str, &str)]| {
+            list.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+        };
+        let one: BTreeMap<String, String> = map(&[("a", "1"), ("b", "1"), ("c", "1")]);
+        let other = map(&[("a", "1"), ("b", "2"), ("d", "1")]);
+        assert_eq!(differing(&one, &other), paths(&["b", "c", "d"]));
+    }
+}

@@ -1,0 +1,35 @@
+//! From a run directory's journal to its reports: what `report` does, and what `run` ends with.
+
+use super::{RunError, journal};
+use crate::decision::{self, Decision};
+use crate::model::{Event, Plan, Sample};
+use crate::report;
+use std::path::Path;
+
+/// What was published.
+#[derive(Debug)]
+pub struct Published {
+    /// The plan.
+    pub plan: Plan,
+    /// The recorded events.
+    pub events: Vec<Event>,
+    /// What was decided.
+    pub decision: Decision,
+    /// Whether the journal's last line was torn and dropped.
+    pub torn: bool,
+}
+
+/// Reads a run directory's journal, decides, and writes every report into the directory.
+pub fn publish(dir: &Path) -> Result<Published, RunError> {
+    let journal::Recorded { plan, events, torn } = journal::read(dir)?;
+    let samples: Vec<Sample> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::SampleFinished { sample } => Some(sample.as_ref().clone()),
+            _ => None,
+        })
+        .collect();
+    let decision = decision::decide(&plan, &samples);
+    report::write(&report::render(&plan, &events, &decision)?, dir)?;
+    Ok(Published { plan, events, decision, torn })
+}

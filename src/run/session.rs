@@ -1,0 +1,378 @@
+//! One sample's life: prepare, measure, collect; then the engine is put back.
+
+use super::RunError;
+use super::bench::Bench;
+use super::clock::stamp;
+use super::job::{JobContext, JobError, JobRecord, Made, carry_out};
+use super::proof::{CandidateFacts, Evidence, Proof, RemoteFacts, differing, examine};
+use super::scheduler::Slot;
+use super::seed::{SeedOf, Seeds};
+use crate::engine::{ImageFacts, Snapshot};
+use crate::model::finding as kinds;
+use crate::model::plan::{Change, Workload};
+use crate::model::{
+    BuildStep, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step,
+};
+use crate::registry::Seed;
+use crate::strategy::{self, CacheFrom, Job, Strategy};
+use crate::workspace::{self, Prepared};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
+
+/// How a job ended, with what is known of it.
+enum End {
+    Ran(Prepared, Result<(), JobError>),
+    NotPrepared(RunError),
+}
+
+/// Measures one sample. Whatever goes wrong becomes part of the sample; only a failure to put
+/// the engine back is an error of its own, given beside it.
+pub async fn sample(
+    bench: &Bench<'_>,
+    seeds: &Seeds,
+    pristine: &BTreeMap<String, String>,
+    number: u32,
+    slot: Slot,
+) -> (Sample, Option<RunError>) {
+    let clock = &bench.world.clock;
+    let cell = &bench.plan.cells[slot.cell];
+    let began = clock.now();
+    let mut sample = Sample {
+        sample: number,
+        round: slot.round,
+        position: slot.position,
+        cell: cell.clone(),
+        status: Status::Failed,
+        reason: String::new(),
+        phases: Vec::new(),
+        steps: Vec::new(),
+        cache_source: String::new(),
+        image_bytes: None,
+        workspace_hash: String::new(),
+        started_at: stamp(clock.wall()),
+        reset_s: 0.0,
+        overhead_s: 0.0,
+        findings: Vec::new(),
+    };
+    let mut session = Session {
+        bench,
+        cell,
+        record: JobRecord::default(),
+        remote: BTreeMap::new(),
+        reset: Duration::ZERO,
+    };
+    let mut failed_reset = None;
+    match tempfile::tempdir_in(bench.scratch).map_err(RunError::scratch(bench.scratch)) {
+        Err(error) => sample.reason = error.to_string(),
+        Ok(folder) => {
+            let name = format!("{}-{number}", bench.plan.run);
+            match session.begin().await {
+                Err(error) => sample.reason = error.to_string(),
+                Ok(before) => {
+                    let end = session.run(seeds, &name, folder.path()).await;
+                    session.conclude(end, seeds, pristine, &mut sample).await;
+                    let started = clock.now();
+                    failed_reset = bench.reset(&bench.ledger.owned(), &before).await.err();
+                    session.reset += clock.now() - started;
+                }
+            }
+            // A context may hold folders that only this can remove.
+            if let Err(error) = workspace::remove(folder.path()) {
+                tracing::warn!("{error}");
+            }
+        }
+    }
+    let log = bench.logs.join(format!("{number:04}.log"));
+    let text = format!("{}\n{}\n{}\n", cell.key(), session.record.log.text(), sample.reason);
+    if let Err(error) = std::fs::write(&log, text) {
+        tracing::warn!("the log {} could not be written: {error}", log.display());
+    }
+    sample.phases = session.record.phases;
+    sample.steps = session.record.steps;
+    sample.reset_s = session.reset.as_secs_f64();
+    let whole = (clock.now() - began).as_secs_f64();
+    sample.overhead_s = (whole - sample.total_s() - sample.reset_s).max(0.0);
+    (sample, failed_reset)
+}
+
+struct Session<'a, 'b> {
+    bench: &'a Bench<'b>,
+    cell: &'a Cell,
+    record: JobRecord,
+    remote: BTreeMap<ImageRef, RemoteFacts>,
+    /// Time spent on putting things into their earlier state.
+    reset: Duration,
+}
+
+impl Session<'_, '_> {
+    fn workload(&self) -> &Workload {
+        &self.bench.plan.workloads[&self.cell.workload]
+    }
+
+    fn job(&self) -> Job {
+        self.bench.job(&self.cell.workload, self.cell.builder)
+    }
+
+    /// Candidates that exist in this cell, best first, with what they left.
+    fn existing<'s>(&self, seeds: &'s Seeds) -> Vec<&'s SeedOf> {
+        let plan = self.bench.plan;
+        let availability = plan.availabilities.iter().find(|a| a.name == self.cell.availability);
+        let have = availability.map(|a| a.have.as_slice()).unwrap_or_default();
+        have.iter()
+            .filter_map(|candidate| {
+                seeds.get(&self.cell.workload, &self.cell.strategy, self.cell.builder, candidate)
+            })
+            .collect()
+    }
+
+    /// Armed before anything is made: what is on the engine now is not ours.
+    async fn begin(&mut self) -> Result<Snapshot, RunError> {
+        (self.bench.listener)(&Event::PhaseStarted { phase: None });
+        let clock = &self.bench.world.clock;
+        let started = clock.now();
+        let before = self.bench.world.engine.snapshot().await?;
+        self.bench.ledger.begin(&before)?;
+        self.reset += clock.now() - started;
+        Ok(before)
+    }
+
+    async fn run(&mut self, seeds: &Seeds, name: &str, folder: &Path) -> End {
+        let Some(strategy) = strategy::find(&self.cell.strategy) else {
+            let id = self.cell.strategy.clone();
+            return End::NotPrepared(RunError::UnknownStrategy(id));
+        };
+        let prepared = match self.prepare(strategy, seeds, name, folder).await {
+            Ok(prepared) => prepared,
+            Err(error) => return End::NotPrepared(error),
+        };
+        let steps = (strategy.steps)(&self.job());
+        self.remote = match self.remote(&steps).await {
+            Ok(remote) => remote,
+            Err(error) => return End::NotPrepared(error),
+        };
+        let mut record = JobRecord::default();
+        let result = self.carry_out(&prepared, folder, &steps, &mut record, true).await;
+        self.record = record;
+        End::Ran(prepared, result)
+    }
+
+    async fn carry_out(
+        &self,
+        prepared: &Prepared,
+        folder: &Path,
+        steps: &[Step],
+        record: &mut JobRecord,
+        announced: bool,
+    ) -> Result<(), JobError> {
+        let made = |what: Made<'_>| self.bench.made(what);
+        let silent = |_: &Event| {};
+        let context = JobContext {
+            world: self.bench.world,
+            workload: self.workload(),
+            builder: self.cell.builder,
+            prepared,
+            scratch: folder,
+            limits: &self.bench.plan.limits,
+            cancel: self.bench.cancel,
+            made: &made,
+            listener: if announced { self.bench.listener } else { &silent },
+        };
+        carry_out(&context, steps, record).await
+    }
+
+    /// Puts registry, storage and (for a kept runner) the engine into the state that the cell's
+    /// earlier builds left, and makes the workspace.
+    async fn prepare(
+        &mut self,
+        strategy: &Strategy,
+        seeds: &Seeds,
+        name: &str,
+        folder: &Path,
+    ) -> Result<Prepared, RunError> {
+        let bench = self.bench;
+        let started = bench.world.clock.now();
+        let existing = self.existing(seeds);
+        let wanted: Vec<Seed> = existing.iter().map(|seed| seed.seed.clone()).collect();
+        let names: Vec<String> = wanted.iter().map(|seed| seed.0.clone()).collect();
+        bench.world.registry.restore(&wanted).await?;
+        bench.world.storage.restore(&names).await?;
+        if strategy.cache == CacheFrom::Engine {
+            self.keep_runner(&existing, folder).await?;
+        }
+        self.reset += bench.world.clock.now() - started;
+        let change = bench.plan.changes.get(&self.cell.change);
+        let edits: Vec<_> = change.iter().flat_map(|change| &change.edits).collect();
+        let place = folder.join("workspace");
+        bench.prepare(&self.cell.workload, &edits, name, &place)
+    }
+
+    /// Builds the existing candidates on the engine, oldest first, as a kept runner did before.
+    async fn keep_runner(&self, existing: &[&SeedOf], folder: &Path) -> Result<(), RunError> {
+        let plan = self.bench.plan;
+        for seed in existing.iter().rev() {
+            let name = &seed.facts.name;
+            let lacks = plan.candidates.iter().find(|candidate| candidate.name == *name);
+            let edits: Vec<_> = lacks
+                .iter()
+                .flat_map(|candidate| &candidate.lacks)
+                .filter_map(|change| plan.changes.get(change))
+                .flat_map(|change| &change.edits)
+                .collect();
+            let place = folder.join(format!("kept-{name}"));
+            let nonce = format!("{}-{name}", plan.run);
+            let prepared = self.bench.prepare(&self.cell.workload, &edits, &nonce, &place)?;
+            let job = Job { own: name.clone(), ..self.job() };
+            let builds: Vec<Step> = strategy::find(&self.cell.strategy)
+                .map(|strategy| (strategy.steps)(&job))
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|step| matches!(step, Step::Build(_)))
+                .collect();
+            let mut record = JobRecord::default();
+            self.carry_out(&prepared, folder, &builds, &mut record, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Collects what proves the sample, and decides what became of it.
+    async fn conclude(
+        &mut self,
+        end: End,
+        seeds: &Seeds,
+        pristine: &BTreeMap<String, String>,
+        sample: &mut Sample,
+    ) {
+        let (prepared, result) = match end {
+            End::NotPrepared(error) => {
+                let interrupted = self.bench.cancel.is_cancelled();
+                sample.status = if interrupted { Status::Interrupted } else { Status::Failed };
+                sample.reason = format!("preparing: {error}");
+                return;
+            }
+            End::Ran(prepared, result) => (prepared, result),
+        };
+        sample.workspace_hash.clone_from(&prepared.hash);
+        match result {
+            Ok(()) => {}
+            Err(error @ JobError::Interrupted { .. }) => {
+                sample.status = Status::Interrupted;
+                sample.reason = error.to_string();
+                return;
+            }
+            Err(error) => {
+                sample.status = Status::Failed;
+                sample.reason = error.to_string();
+                if matches!(error, JobError::TimedOut { .. }) {
+                    sample.findings.push(Finding::new(&kinds::TIMED_OUT, error.to_string()));
+                }
+                return;
+            }
+        }
+        match self.collect(&prepared, seeds, pristine).await {
+            Ok(collected) => {
+                sample.status = Status::Ok;
+                if let Some(reason) = collected.proof.invalid() {
+                    sample.status = Status::Invalid;
+                    sample.reason = reason;
+                }
+                sample.findings = collected.proof.findings;
+                sample.cache_source = collected.proof.cache_source;
+                sample.image_bytes = collected.image_bytes;
+            }
+            Err(error) => {
+                sample.status = Status::Failed;
+                sample.reason = format!("collecting: {error}");
+            }
+        }
+    }
+
+    async fn collect(
+        &self,
+        prepared: &Prepared,
+        seeds: &Seeds,
+        pristine: &BTreeMap<String, String>,
+    ) -> Result<Collected, RunError> {
+        let world = self.bench.world;
+        let job = self.job();
+        let mut own: BTreeMap<ImageRef, ImageFacts> = BTreeMap::new();
+        for build in &self.record.builds {
+            if let Some(facts) = world.engine.inspect(&build.step.tag.to_string()).await? {
+                own.insert(build.step.tag.clone(), facts);
+            }
+        }
+        let existing = self.existing(seeds);
+        let candidates: Vec<&CandidateFacts> = existing.iter().map(|seed| &seed.facts).collect();
+        let names: BTreeSet<String> = candidates
+            .iter()
+            .flat_map(|candidate| &candidate.images)
+            .map(|(reference, _)| reference.to_string())
+            .collect();
+        let strategy = strategy::find(&self.cell.strategy);
+        let steps = strategy.map(|strategy| (strategy.steps)(&job)).unwrap_or_default();
+        let proof = examine(&Evidence {
+            cell: self.cell,
+            steps: &steps,
+            workload: self.workload(),
+            kept_runner: strategy.is_some_and(|strategy| strategy.cache == CacheFrom::Engine),
+            record: &self.record,
+            candidates: &candidates,
+            existing: &names,
+            remote: &self.remote,
+            own: &own,
+            files: &prepared.files,
+            dockerfile_hash: &prepared.dockerfile_hash,
+            unexplained: &self.unexplained(prepared, pristine)?,
+        });
+        let image_bytes = own.get(&job.own_image()).map(|facts| facts.size);
+        Ok(Collected { proof, image_bytes })
+    }
+
+    /// What the registry holds under the names that the job gives as sources without pulling
+    /// them first. Asked before the job, because the job pushes under one of these names.
+    async fn remote(
+        &self,
+        steps: &[Step],
+    ) -> Result<BTreeMap<ImageRef, RemoteFacts>, RunError> {
+        let registry = &self.bench.world.registry;
+        let mut remote = BTreeMap::new();
+        for step in steps {
+            let Step::Build(BuildStep { sources: Sources::Named(named), .. }) = step else {
+                continue;
+            };
+            for reference in named {
+                if !remote.contains_key(reference) {
+                    let facts = RemoteFacts {
+                        digest: registry.digest(reference).await?,
+                        config: registry.image_config(reference).await?,
+                    };
+                    remote.insert(reference.clone(), facts);
+                }
+            }
+        }
+        Ok(remote)
+    }
+
+    /// Paths that differ from the pristine context although no edit of the change touches them.
+    fn unexplained(
+        &self,
+        prepared: &Prepared,
+        pristine: &BTreeMap<String, String>,
+    ) -> Result<BTreeSet<String>, RunError> {
+        let mut paths = differing(&prepared.files, pristine);
+        let none = Change::default();
+        let change = self.bench.plan.changes.get(&self.cell.change).unwrap_or(&none);
+        for edit in &change.edits {
+            for path in workspace::matches(self.workload(), edit)? {
+                paths.remove(path.to_string_lossy().as_ref());
+            }
+        }
+        Ok(paths)
+    }
+}
+
+struct Collected {
+    proof: Proof,
+    image_bytes: Option<u64>,
+}
+

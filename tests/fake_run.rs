@@ -1,0 +1,287 @@
+//! Whole runs on a fake engine with a virtual clock: exact snapshots of journal and reports.
+
+mod fake;
+
+use breakeven::model::event::Ending;
+use breakeven::model::plan::{
+    Availability, Candidate, Change, Edit, Limits, PLAN_VERSION, RegistryPlan, Relevance,
+    StageLayout, StepLayout, Workload,
+};
+use breakeven::model::{Builder, Cell, EngineKind, Event, Plan, PullMode, Sample, Status};
+use breakeven::run::journal::Journal;
+use breakeven::run::ledger::{Header, Ledger};
+use breakeven::run::{Outcome, execute, publish};
+use breakeven::strategy::STRATEGIES;
+use fake::Fake;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A folder with a context, and the places that a run writes to.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let context = dir.path().join("context");
+        std::fs::create_dir_all(context.join("app")).unwrap();
+        std::fs::create_dir(dir.path().join("scratch")).unwrap();
+        std::fs::write(context.join("Dockerfile"), fake::DOCKERFILE).unwrap();
+        std::fs::write(context.join("Gemfile"), "gem 'a'\n").unwrap();
+        std::fs::write(context.join("app/main.rb"), "puts 1\n").unwrap();
+        Self(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+fn plan(place: &Place, rounds: u32) -> Plan {
+    let append = |files: &str| Change {
+        edits: vec![Edit::Append { files: files.to_owned(), text: "# {nonce}\n".to_owned() }],
+        weight: 1.0,
+    };
+    let run = StepLayout::default();
+    let copy = |takes: &str| StepLayout { takes: vec![takes.to_owned()], from_stage: None };
+    let from = StepLayout { takes: Vec::new(), from_stage: Some(0) };
+    let layout = vec![
+        StageLayout {
+            name: "builder".to_owned(),
+            base_stage: None,
+            steps: vec![run.clone(), copy("Gemfile"), run],
+        },
+        StageLayout { name: "1".to_owned(), base_stage: None, steps: vec![from, copy("app")] },
+    ];
+    let workload = Workload {
+        context: place.path("context"),
+        dockerfile: place.path("context/Dockerfile"),
+        target: None,
+        build_args: BTreeMap::new(),
+        stages: vec!["builder".to_owned()],
+        bases: Vec::new(),
+        layout,
+    };
+    let availabilities = vec![
+        Availability {
+            name: "branch+main".to_owned(),
+            have: vec!["branch".to_owned(), "main".to_owned()],
+            weight: 9.0,
+        },
+        Availability { name: "none".to_owned(), have: Vec::new(), weight: 1.0 },
+    ];
+    let mut cells = Vec::new();
+    for strategy in STRATEGIES {
+        for builder in strategy.builders {
+            for change in ["app", "deps"] {
+                for availability in &availabilities {
+                    cells.push(Cell {
+                        workload: "web".to_owned(),
+                        change: change.to_owned(),
+                        availability: availability.name.clone(),
+                        strategy: strategy.id.to_owned(),
+                        builder: *builder,
+                        link: "unshaped".to_owned(),
+                        engine: "shared".to_owned(),
+                        state: strategy.state(!availability.have.is_empty()),
+                    });
+                }
+            }
+        }
+    }
+    cells.sort();
+    Plan {
+        version: PLAN_VERSION,
+        run: "r1".to_owned(),
+        breakeven: "0.0.0".to_owned(),
+        config: PathBuf::from("breakeven.toml"),
+        seed: 7,
+        rounds,
+        max_time_s: None,
+        baseline: "cold".to_owned(),
+        pull: PullMode::First,
+        relevance: Relevance { share: 0.02, seconds: 1.0 },
+        workloads: [("web".to_owned(), workload)].into(),
+        changes: [
+            ("app".to_owned(), append("app/*.rb")),
+            ("deps".to_owned(), append("Gemfile")),
+            ("none".to_owned(), Change::default()),
+        ]
+        .into(),
+        candidates: vec![
+            Candidate { name: "branch".to_owned(), lacks: Vec::new() },
+            Candidate { name: "main".to_owned(), lacks: vec!["app".to_owned()] },
+        ],
+        availabilities,
+        engine: EngineKind::Shared,
+        engine_host: None,
+        registry: RegistryPlan::Managed,
+        storage: None,
+        limits: Limits { build_s: 60.0, transfer_s: 60.0, storage_s: 60.0, cleanup_s: 60.0 },
+        cells,
+        facts: BTreeMap::new(),
+    }
+}
+
+async fn run(place: &Place, plan: &Plan, fake: Fake, cancel: &CancellationToken) -> Outcome {
+    run_and(place, plan, fake, cancel, &|_| {}).await
+}
+
+async fn run_and(
+    place: &Place,
+    plan: &Plan,
+    fake: Fake,
+    cancel: &CancellationToken,
+    listener: &(dyn Fn(&Event) + Send + Sync),
+) -> Outcome {
+    let world = Arc::new(fake).world();
+    let out = place.path("out");
+    let mut journal = Journal::create(&out, plan).unwrap();
+    let header = Header {
+        run: plan.run.clone(),
+        engine: None,
+        scratch: place.path("scratch"),
+        storage: None,
+    };
+    let ledger = Ledger::create(&place.path("state"), &header).unwrap();
+    let dirs = (place.path("scratch"), out.join("logs"));
+    let dirs = (dirs.0.as_path(), dirs.1.as_path());
+    execute(plan, &world, &mut journal, &ledger, dirs, cancel, listener).await.unwrap()
+}
+
+fn samples(events: &[Event]) -> Vec<&Sample> {
+    let sample = |event| match event {
+        &Event::SampleFinished { ref sample } => Some(sample.as_ref()),
+        _ => None,
+    };
+    events.iter().filter_map(sample).collect()
+}
+
+/// What the run wrote with the folder of this test taken out.
+fn redacted(place: &Place, path: &str) -> String {
+    let text = std::fs::read_to_string(place.path("out").join(path)).unwrap();
+    text.replace(&*place.0.path().to_string_lossy(), "[DIR]")
+}
+
+#[tokio::test]
+async fn every_strategy_is_measured_and_reported_exactly() {
+    let place = Place::new();
+    let plan = plan(&place, 5);
+    let outcome = run(&place, &plan, Fake::default(), &CancellationToken::new()).await;
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    assert_eq!(outcome.ending, Ending::Complete);
+
+    let published = publish(&place.path("out")).unwrap();
+    let all = samples(&published.events);
+    assert_eq!(all.len(), plan.cells.len() * 6);
+    let not_ok: Vec<_> = all.iter().filter(|s| s.status != Status::Ok).collect();
+    assert!(not_ok.is_empty(), "{not_ok:#?}");
+    insta::assert_snapshot!("report_md", redacted(&place, "report.md"));
+    let hits: String = hits_by_cell(&all);
+    insta::assert_snapshot!("hits_by_cell", hits);
+
+    // The same journal gives the same bytes.
+    let files = ["report.json", "report.md", "samples.csv", "phases.csv", "steps.csv"];
+    let first: Vec<_> = files.iter().map(|file| redacted(&place, file)).collect();
+    publish(&place.path("out")).unwrap();
+    let again: Vec<_> = files.iter().map(|file| redacted(&place, file)).collect();
+    assert_eq!(first, again);
+}
+
+/// One line a cell: hits of steps, source, findings. The same in every counted round.
+fn hits_by_cell(samples: &[&Sample]) -> String {
+    let mut lines = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| sample.round > 0) {
+        let findings: Vec<&str> = sample.findings.iter().map(|f| f.id.as_str()).collect();
+        let line = format!(
+            "{}/{} from {:?} {findings:?}",
+            sample.step_hits(),
+            sample.step_count(),
+            sample.cache_source
+        );
+        let known = lines.entry(sample.cell.key().to_string()).or_insert_with(|| line.clone());
+        assert_eq!(*known, line, "{} differs between rounds", sample.cell.key());
+    }
+    lines.iter().map(|(cell, line)| format!("{cell}: {line}\n")).collect()
+}
+
+#[tokio::test]
+async fn a_failed_step_is_its_samples_and_the_run_goes_on() {
+    let place = Place::new();
+    let mut plan = plan(&place, 1);
+    plan.cells.retain(|cell| cell.strategy == "cold");
+    // Operations before the samples: seeding builds and pushes two candidates per builder.
+    let seeding = 2 * 2 * 2;
+    let fake = Fake::default().fail_at(seeding + 3);
+    let outcome = run(&place, &plan, fake, &CancellationToken::new()).await;
+    assert_eq!((outcome.ending, outcome.not_ok), (Ending::Complete, 1));
+    let published = publish(&place.path("out")).unwrap();
+    let all = samples(&published.events);
+    assert_eq!(all.len(), plan.cells.len() * 2);
+    let failed: Vec<_> = all.iter().filter(|s| s.status == Status::Failed).collect();
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].reason.contains("the fake was told to fail"));
+    let log = redacted(&place, &format!("logs/{:04}.log", failed[0].sample));
+    assert!(log.contains("the fake was told to fail"), "{log}");
+}
+
+#[tokio::test]
+async fn an_interrupted_run_keeps_what_it_has() {
+    let place = Place::new();
+    let plan = plan(&place, 2);
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let listener = move |event: &Event| {
+        if matches!(event, Event::SampleFinished { sample } if sample.sample == 10) {
+            stop.cancel();
+        }
+    };
+    let outcome = run_and(&place, &plan, Fake::default(), &cancel, &listener).await;
+    assert_eq!(outcome.ending, Ending::Interrupted);
+    let published = publish(&place.path("out")).unwrap();
+    assert_eq!(samples(&published.events).len(), 10);
+    assert!(redacted(&place, "report.md").contains("interrupted"));
+}
+
+#[tokio::test]
+async fn no_sample_begins_after_the_time_budget() {
+    let place = Place::new();
+    let mut plan = plan(&place, 5);
+    plan.cells.retain(|cell| cell.strategy == "cold");
+    plan.max_time_s = Some(100.0);
+    let outcome = run(&place, &plan, Fake::default(), &CancellationToken::new()).await;
+    assert_eq!(outcome.ending, Ending::OutOfTime);
+    let published = publish(&place.path("out")).unwrap();
+    let count = samples(&published.events).len();
+    assert!((1..plan.cells.len() * 6).contains(&count), "{count}");
+}
+
+#[test]
+fn a_torn_last_line_is_dropped_and_other_damage_is_named() {
+    let place = Place::new();
+    let plan = plan(&place, 1);
+    let out = place.path("out");
+    let started = Event::RunStarted { version: 1, run: "r1".to_owned(), at: String::new() };
+    let mut journal = Journal::create(&out, &plan).unwrap();
+    journal.append(&started).unwrap();
+    drop(journal);
+    let path = out.join("events.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+
+    std::fs::write(&path, format!("{whole}{{\"event\":\"run-en")).unwrap();
+    let read = breakeven::run::journal::read(&out).unwrap();
+    assert!(read.torn);
+    assert_eq!(read.events, [started]);
+
+    std::fs::write(&path, format!("{whole}nonsense\n{whole}")).unwrap();
+    let error = breakeven::run::journal::read(&out).unwrap_err().to_string();
+    assert!(error.contains("events.jsonl, line 2"), "{error}");
+
+    std::fs::write(&path, whole.replace("\"version\":1", "\"version\":99")).unwrap();
+    let error = breakeven::run::journal::read(&out).unwrap_err().to_string();
+    assert!(error.contains("version 99"), "{error}");
+
+    let error = Journal::create(&out, &plan).unwrap_err().to_string();
+    assert!(error.contains("not empty"), "{error}");
+}

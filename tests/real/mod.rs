@@ -1,0 +1,247 @@
+//! What the tests on the real engine share. No engine is a failure, never a skip.
+
+use breakeven::engine::{self, Engine, Snapshot};
+use breakeven::model::{Event, Sample};
+use breakeven::run::journal;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// One test at a time: they compare what is on the engine before and after.
+static ENGINE: Mutex<()> = Mutex::new(());
+
+/// A folder of a test's own, with the engine to itself.
+pub struct Bed {
+    dir: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// The article fixture with knobs that make its builds quick.
+pub const ARTICLE: &str = r#"
+[workload.article]
+context = "FIXTURES/article"
+build_args = { PACKAGE_SECONDS = "0", PACKAGE_MB = "1", DEPS_SECONDS = "0", DEPS_MB = "2" }
+
+[change.app]
+weight = 8
+edits = [{ append = "app/serve.sh", text = "# {nonce}\n" }]
+
+[change.deps]
+weight = 2
+edits = [{ append = "Gemfile", text = "# {nonce}\n" }]
+
+[candidate.branch]
+
+[candidate.main]
+lacks = ["app"]
+"#;
+
+impl Bed {
+    pub fn new() -> Self {
+        let alone = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { dir: tempfile::tempdir().unwrap(), _alone: alone }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a configuration; `FIXTURES` in it becomes the fixtures' folder.
+    pub fn config(&self, text: &str) -> PathBuf {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let path = self.path("breakeven.toml");
+        std::fs::write(&path, text.replace("FIXTURES", &fixtures.to_string_lossy())).unwrap();
+        path
+    }
+
+    /// The program, with a state folder of this test's own.
+    pub fn breakeven(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_breakeven"));
+        command
+            .current_dir(self.dir.path())
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("TMPDIR", self.dir.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, config: &str, options: &[&str]) -> Output {
+        let config = self.config(config);
+        self.breakeven()
+            .arg("run")
+            .arg(config)
+            .args(["--out", "out"])
+            .args(options)
+            .output()
+            .unwrap()
+    }
+
+    /// A run in the background whose stderr can be watched.
+    pub fn start(&self, config: &str, options: &[&str]) -> Running {
+        let config = self.config(config);
+        let mut child = self
+            .breakeven()
+            .arg("run")
+            .arg(config)
+            .args(["--out", "out"])
+            .args(options)
+            .env("BREAKEVEN_LOG", "breakeven=debug")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Running { child, stderr, seen: String::new() }
+    }
+
+    pub fn samples(&self) -> Vec<Sample> {
+        samples(&self.path("out"))
+    }
+
+    pub fn clean(&self) -> Output {
+        self.breakeven().arg("clean").output().unwrap()
+    }
+
+    /// Whether anything of a run is left in this test's folders.
+    pub fn leavings(&self) -> Vec<String> {
+        let names = |dir: &Path| -> Vec<String> {
+            std::fs::read_dir(dir)
+                .into_iter()
+                .flatten()
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .collect()
+        };
+        let mut left: Vec<String> = names(self.dir.path())
+            .into_iter()
+            .filter(|name| name.starts_with("breakeven-"))
+            .collect();
+        left.extend(names(&self.path("state/breakeven")));
+        left
+    }
+}
+
+/// Counts as the child of this test; killed if the test fails before it ends.
+pub struct Running {
+    pub child: Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    pub seen: String,
+}
+
+impl Running {
+    /// Waits for a line that contains `text`. False if the run ended before.
+    pub fn wait_for(&mut self, text: &str) -> bool {
+        let mut line = String::new();
+        while self.stderr.read_line(&mut line).unwrap() > 0 {
+            self.seen.push_str(&line);
+            if line.contains(text) {
+                return true;
+            }
+            line.clear();
+        }
+        false
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// The exit code; None if a signal ended it.
+    pub fn end(&mut self) -> Option<i32> {
+        while self.wait_for("\u{0}never") {}
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn samples(out: &Path) -> Vec<Sample> {
+    let recorded = journal::read(out).unwrap();
+    let sample = |event| match event {
+        Event::SampleFinished { sample } => Some(*sample),
+        _ => None,
+    };
+    recorded.events.into_iter().filter_map(sample).collect()
+}
+
+/// Everything on the engine that a run could touch.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Holdings {
+    snapshot: Snapshot,
+    containers: BTreeSet<String>,
+    volumes: BTreeSet<String>,
+    networks: BTreeSet<String>,
+}
+
+pub fn holdings() -> Holdings {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let snapshot = runtime.block_on(async {
+        let engine = engine::connect(None).expect("an engine: run scripts/setup.sh");
+        engine.snapshot().await.expect("an engine: run scripts/setup.sh")
+    });
+    let list = |arguments: &[&str]| -> BTreeSet<String> {
+        docker(arguments).lines().map(str::to_owned).collect()
+    };
+    Holdings {
+        snapshot,
+        containers: list(&["ps", "-aq", "--no-trunc"]),
+        volumes: list(&["volume", "ls", "-q"]),
+        networks: list(&["network", "ls", "-q", "--no-trunc"]),
+    }
+}
+
+/// The plain docker client, as a user has it.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "docker {arguments:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Things of the user's on the engine: a tagged image, a container, and classic build cache from
+/// the same base as ours.
+pub struct Users {
+    tag: String,
+    container: String,
+    _context: tempfile::TempDir,
+}
+
+impl Users {
+    pub fn new() -> Self {
+        let context = tempfile::tempdir().unwrap();
+        let dockerfile = "FROM breakeven-fixture-base:1\nRUN echo users > /users\nCOPY Dockerfile /d\n";
+        std::fs::write(context.path().join("Dockerfile"), dockerfile).unwrap();
+        let tag = format!("breakeven-test-user:{}", std::process::id());
+        let path = context.path().to_string_lossy().into_owned();
+        let built = Command::new("docker")
+            .env("DOCKER_BUILDKIT", "0")
+            .args(["build", "-q", "-t", &tag, &path])
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "{}", text(&built.stderr));
+        let container = docker(&["create", &tag]).trim().to_owned();
+        Self { tag, container, _context: context }
+    }
+}
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        let remove = |arguments: &[&str]| {
+            let _ = Command::new("docker").args(arguments).output();
+        };
+        remove(&["rm", "-f", &self.container]);
+        remove(&["rmi", &self.tag]);
+    }
+}

@@ -1,0 +1,188 @@
+//! Whole runs of the program on the real engine and a real registry.
+
+mod real;
+
+use breakeven::model::{Sample, Status};
+use real::{ARTICLE, Bed, Users, docker, holdings, text};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// `stage: hits/steps` of a sample, over RUN, COPY and ADD, in the order of the stages.
+fn hits_per_stage(sample: &Sample) -> String {
+    let mut instructions = BTreeMap::new();
+    for step in sample.steps.iter().filter(|step| step.makes_content()) {
+        // The builder's stage sorts before the final, unnamed one.
+        let key = (step.stage != "builder", step.stage.clone(), step.step);
+        *instructions.entry(key).or_insert(true) &= step.hit;
+    }
+    let mut stages: BTreeMap<(bool, String), (usize, usize)> = BTreeMap::new();
+    for ((last, stage, _), hit) in instructions {
+        let count = stages.entry((last, stage)).or_default();
+        count.0 += usize::from(hit);
+        count.1 += 1;
+    }
+    let shown = stages.iter().map(|((_, stage), (hit, all))| format!("{stage} {hit}/{all}"));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_strategy_hits_exactly_the_steps_that_it_can_hit() {
+    let bed = Bed::new();
+    let _users = Users::new();
+    let before = holdings();
+    let output = bed.run(ARTICLE, &["--rounds", "1", "--seed", "5"]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+
+    let mut seen = BTreeMap::new();
+    for sample in bed.samples() {
+        let cell = &sample.cell;
+        assert_eq!(sample.status, Status::Ok, "{}: {}", cell.key(), sample.reason);
+        let findings: Vec<&str> = sample.findings.iter().map(|f| f.id.as_str()).collect();
+        let line = format!(
+            "{} | from {:?} | {}",
+            hits_per_stage(&sample),
+            sample.cache_source,
+            findings.join(" ")
+        );
+        let key = format!("{} {} {}", cell.change, cell.strategy, cell.builder);
+        let known = seen.entry(key.clone()).or_insert_with(|| line.clone());
+        assert_eq!(*known, line, "{key} differs between rounds");
+    }
+    let lines: String = seen.iter().map(|(key, line)| format!("{key}: {line}\n")).collect();
+    insta::assert_snapshot!("hits_on_the_real_engine", lines);
+    assert_eq!(holdings(), before, "what was on the engine is as it was");
+    assert_eq!(bed.leavings(), Vec::<String>::new());
+    for file in ["report.md", "report.json", "samples.csv", "phases.csv", "steps.csv"] {
+        assert!(bed.path("out").join(file).metadata().unwrap().len() > 0, "{file}");
+    }
+    // Fewer than five rounds: no verdict, and it says so.
+    assert!(text(&output.stdout).to_lowercase().contains("no verdict"), "{}", text(&output.stdout));
+
+    // The journal alone gives the same reports, byte for byte.
+    let files = ["report.md", "report.json", "samples.csv", "steps.csv", "phases.csv"];
+    let read = || files.map(|file| std::fs::read(bed.path("out").join(file)).unwrap());
+    let first = read();
+    let again = bed.breakeven().args(["report", "out"]).output().unwrap();
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again.stderr));
+    assert_eq!(read(), first);
+    assert_eq!(text(&again.stdout), text(&output.stdout));
+}
+
+#[test]
+fn the_first_build_ever_populates_and_a_single_stage_needs_no_stages() {
+    let bed = Bed::new();
+    let config = ARTICLE.replace("FIXTURES/article", "FIXTURES/single-stage")
+        + "[[availability]]\nhave = []\n[[availability]]\nhave = [\"main\"]\n";
+    let output = bed.run(&config, &["--rounds", "1", "--only", "*/app/*/{cold,pull,inline}/*/*/*"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for sample in bed.samples() {
+        let (state, source, hits) =
+            (sample.cell.state.as_str(), sample.cache_source.as_str(), sample.step_hits());
+        match (sample.cell.strategy.as_str(), sample.cell.availability.as_str()) {
+            ("cold", _) => assert_eq!((state, source, hits), ("cold", "", 0)),
+            (_, "none") => assert_eq!((state, source, hits), ("populate", "", 0)),
+            _ => {
+                assert_eq!((state, source), ("steady", "main"));
+                assert!(hits >= 3, "{hits} of {}", sample.step_count());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_in_any_phase_can_be_cleaned_up() {
+    let bed = Bed::new();
+    let _users = Users::new();
+    let before = holdings();
+    let cases = [
+        ("pull-stages/classic", "pull"),
+        ("pull-stages/classic", "build"),
+        ("pull-stages/classic", "push"),
+        ("save-load-stages/classic", "fetch"),
+        ("save-load-stages/classic", "load"),
+        ("save-load-stages/classic", "save"),
+        ("save-load-stages/classic", "store"),
+        ("inline-stages/buildkit", "build"),
+    ];
+    for (cell, phase) in cases {
+        let only = format!("*/app/*/{cell}/*/*");
+        let mut running = bed.start(ARTICLE, &["--rounds", "1", "--only", &only]);
+        assert!(running.wait_for("sample 1:"), "{cell}: {}", running.seen);
+        assert!(running.wait_for(&format!("phase {phase}")), "{cell}: {}", running.seen);
+        std::thread::sleep(Duration::from_millis(150));
+        running.signal("-KILL");
+        assert_eq!(running.end(), None, "{cell} {phase} ended before it was killed");
+        // The engine notices that the client is gone, and ends what it was doing.
+        std::thread::sleep(Duration::from_secs(1));
+
+        let cleaned = bed.clean();
+        assert_eq!(cleaned.status.code(), Some(0), "{cell} {phase}: {}", text(&cleaned.stderr));
+        assert_eq!(holdings(), before, "{cell} killed in {phase}");
+        assert_eq!(bed.leavings(), Vec::<String>::new(), "{cell} killed in {phase}");
+        std::fs::remove_dir_all(bed.path("out")).unwrap();
+    }
+    let nothing = bed.clean();
+    assert!(text(&nothing.stderr).contains("nothing to clean"), "{}", text(&nothing.stderr));
+}
+
+#[test]
+fn an_interrupted_run_ends_within_ten_seconds_and_leaves_a_partial_report() {
+    for signal in ["-INT", "-TERM"] {
+        let bed = Bed::new();
+        let before = holdings();
+        // Builds long enough to be interrupted in the middle.
+        let slow = ARTICLE.replace("DEPS_SECONDS = \"0\"", "DEPS_SECONDS = \"4\"");
+        let only = ["--rounds", "5", "--only", "*/deps/*/cold/*/*/*"];
+        let mut running = bed.start(&slow, &only);
+        assert!(running.wait_for("sample 2:"), "{}", running.seen);
+        assert!(running.wait_for("phase build"), "{}", running.seen);
+        let sent = Instant::now();
+        running.signal(signal);
+        assert_eq!(running.end(), Some(130), "{}", running.seen);
+        assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+        let samples = bed.samples();
+        assert_eq!(samples.len(), 2);
+        assert_eq!(samples[1].status, Status::Interrupted);
+        let report = std::fs::read_to_string(bed.path("out/report.md")).unwrap();
+        assert!(report.contains("interrupted"), "{report}");
+        std::thread::sleep(Duration::from_secs(1));
+        assert_eq!(holdings(), before, "{signal}");
+        assert_eq!(bed.leavings(), Vec::<String>::new(), "{signal}");
+    }
+}
+
+#[test]
+fn a_stage_cache_of_the_users_own_client_is_a_full_source_for_ours() {
+    let bed = Bed::new();
+    let before = docker(&["images", "-aq", "--no-trunc"]);
+    // What is on the engine before a run is the user's: a cold build that hits it is not cold.
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/article");
+    let arguments = [
+        "build", "-q", "-t", "breakeven-test-foreign:1", "--build-arg", "PACKAGE_SECONDS=0",
+        "--build-arg", "PACKAGE_MB=1", "--build-arg", "DEPS_SECONDS=0", "--build-arg", "DEPS_MB=2",
+        fixture,
+    ];
+    let built = std::process::Command::new("docker")
+        .env("DOCKER_BUILDKIT", "0")
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    let users = docker(&["images", "-aq", "--no-trunc"]);
+    let output = bed.run(ARTICLE, &["--rounds", "1", "--only", "*/app/*/cold/classic/*/*"]);
+    let samples = bed.samples();
+    let after = docker(&["images", "-aq", "--no-trunc"]);
+    docker(&["rmi", "breakeven-test-foreign:1"]);
+    let dangling = docker(&["images", "-aq", "--no-trunc", "--filter", "dangling=true"]);
+    for id in dangling.lines().filter(|id| !before.contains(*id)) {
+        let _ = std::process::Command::new("docker").args(["rmi", id]).output();
+    }
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    assert_eq!(after, users, "the user's images and build cache are as they were");
+    for sample in samples {
+        assert_eq!(sample.status, Status::Invalid);
+        assert!(sample.reason.starts_with("foreign-cache"), "{}", sample.reason);
+        assert_eq!(hits_per_stage(&sample), "builder 3/3 1 1/2");
+    }
+}
