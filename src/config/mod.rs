@@ -1,1 +1,6 @@
-//! placeholder
+//! `breakeven.toml`: its schema, its defaults, and a validation that names every problem at once.
+
+pub mod dockerfile;
+mod document;
+mod problem;
+pub mod schema;
