@@ -1,5 +1,6 @@
 //! What a Dockerfile says about itself: stages, base images, and what each COPY takes.
 
+use crate::model::plan::{StageLayout, StepLayout};
 use parse_dockerfile::{Flag, Instruction as Parsed, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -141,20 +142,59 @@ impl Dockerfile {
         bases
     }
 
+    /// What the stages up to the final one take, for deriving which steps a change leaves alone.
+    pub fn layout(&self, last: usize) -> Vec<StageLayout> {
+        let stages = self.stages.iter().take(last + 1).enumerate();
+        stages
+            .map(|(index, stage)| StageLayout {
+                name: stage.name.clone().unwrap_or_else(|| index.to_string()),
+                base_stage: stage.base.stage(),
+                steps: stage.instructions.iter().filter_map(Instruction::layout).collect(),
+            })
+            .collect()
+    }
+
     /// Positions of the stages that one is made from, itself included.
     pub fn used(&self, last: usize) -> BTreeSet<usize> {
         let mut used = BTreeSet::new();
         let mut waiting = vec![last];
         while let Some(index) = waiting.pop() {
             if used.insert(index) {
-                let origins = self.stages[index].origins();
-                waiting.extend(origins.filter_map(|origin| match origin {
-                    Origin::Stage(earlier) => Some(*earlier),
-                    _ => None,
-                }));
+                waiting.extend(self.stages[index].origins().filter_map(Origin::stage));
             }
         }
         used
+    }
+}
+
+impl Origin {
+    fn stage(&self) -> Option<usize> {
+        if let Self::Stage(index) = self { Some(*index) } else { None }
+    }
+}
+
+impl Instruction {
+    /// `None` for one that makes no file system content. Where it cannot be said what a step
+    /// takes, it is said to take everything: then no step passes for unchanged that is not.
+    fn layout(&self) -> Option<StepLayout> {
+        let taken = |sources: &[String]| {
+            let whole = sources.iter().any(|source| source.contains('$'));
+            if whole { vec![".".to_owned()] } else { sources.to_vec() }
+        };
+        match self {
+            Self::Copy { sources } => Some(StepLayout { takes: taken(sources), from_stage: None }),
+            Self::CopyFrom(origin) => {
+                Some(StepLayout { takes: Vec::new(), from_stage: origin.stage() })
+            }
+            Self::Run { mounted, mounted_from } => {
+                let stages: BTreeSet<usize> =
+                    mounted_from.iter().filter_map(Origin::stage).collect();
+                let several = stages.len() > 1;
+                let takes = if several { vec![".".to_owned()] } else { taken(mounted) };
+                Some(StepLayout { takes, from_stage: stages.last().copied() })
+            }
+            Self::Other => None,
+        }
     }
 }
 
@@ -305,6 +345,15 @@ mod tests {
         );
         assert_eq!(file.carried_stages(3), ["base", "builder"], "`test` is not part of the image");
         assert_eq!(file.bases(3), ["ruby:3.3-slim", "busybox:1"]);
+        let layout = file.layout(3);
+        assert_eq!(layout[1].name, "builder");
+        assert_eq!(layout[1].base_stage, Some(0));
+        assert_eq!(layout[1].steps[1].takes, ["Gemfile", "Gemfile.lock"]);
+        assert_eq!(layout[3].name, "3");
+        assert_eq!(
+            layout[3].steps.iter().map(|s| s.from_stage).collect::<Vec<_>>(),
+            [Some(1), None, None]
+        );
         assert_eq!(file.final_stage(None), Some(3));
         assert_eq!(file.final_stage(Some("BUILDER")), Some(1));
         assert_eq!(file.final_stage(Some("2")), Some(2));
