@@ -71,8 +71,11 @@ impl Dockerfile {
         text: &str,
         build_args: &BTreeMap<String, String>,
     ) -> Result<Self, DockerfileError> {
-        let parsed = parse_dockerfile::parse(text)
-            .map_err(|error| DockerfileError { line: error.line(), message: error.to_string() })?;
+        let parsed = parse_dockerfile::parse(text).map_err(|error| DockerfileError {
+            // Line 0 stands for the file as a whole.
+            line: error.line().max(1),
+            message: error.to_string(),
+        })?;
         let mut args = BTreeMap::new();
         let mut stages: Vec<Stage> = Vec::new();
         for instruction in &parsed.instructions {
@@ -91,9 +94,9 @@ impl Dockerfile {
                 }
                 (other, Some(_)) => {
                     let instruction = read(other, &stages);
-                    stages.last_mut().into_iter().for_each(|stage| {
-                        stage.instructions.push(instruction.clone());
-                    });
+                    if let Some(stage) = stages.last_mut() {
+                        stage.instructions.push(instruction);
+                    }
                 }
                 _ => {}
             }

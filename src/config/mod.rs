@@ -109,6 +109,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         candidates,
         availabilities,
         engine: file.engine.kind,
+        engine_host: settings::engine_host(document, &file.engine),
         registry: settings::registry(document, &file.registry),
         storage: settings::storage(document, &file.storage, base),
         limits: settings::limits(document, &file.limits),

@@ -196,14 +196,16 @@ pub struct Strategies {
     pub pull: PullMode,
 }
 
-/// The engine that builds. Its address is found as the docker client finds it (DOCKER_HOST,
-/// the docker context, the default socket).
+/// The engine that builds.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
     /// Whose daemon it is.
     #[serde(default = "defaults::engine")]
     pub kind: EngineKind,
+    /// Its address, such as "unix:///var/run/docker.sock" or "tcp://127.0.0.1:2375"; found as the
+    /// docker client finds it (DOCKER_HOST, the docker context, the default socket) if absent.
+    pub host: Option<String>,
 }
 
 /// Whether the registry is ours or the user's.
@@ -271,7 +273,7 @@ impl Default for Strategies {
 
 impl Default for Engine {
     fn default() -> Self {
-        Self { kind: defaults::engine() }
+        Self { kind: defaults::engine(), host: None }
     }
 }
 
