@@ -1,1 +1,5 @@
-fn main() {}
+//! The `breakeven` command.
+
+fn main() -> std::process::ExitCode {
+    breakeven::cli::main()
+}

@@ -1,9 +1,25 @@
 //! The Docker-compatible daemon that builds, behind one trait. `bollard` stays in this folder.
 
+mod address;
+mod archive;
+mod buildx;
+mod classic;
+mod context;
+mod images;
+mod instructions;
+mod raw;
+pub mod records;
+mod shared;
+mod transfer;
+mod upkeep;
+
+pub use shared::SharedEngine;
+
 use crate::model::{Builder, ImageRef, StepRecord};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use time::OffsetDateTime;
 
 /// Why an engine's operation did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +179,25 @@ pub struct Owned {
     pub tags: BTreeSet<String>,
     /// Ids (possibly short) of images named by the builder's answers.
     pub images: BTreeSet<String>,
+    /// Ids of BuildKit's build cache records, where [`Engine::leftovers`] found them.
+    #[serde(default)]
+    pub records: BTreeSet<String>,
+}
+
+/// When and from what a run that was killed has built: what [`Engine::leftovers`] goes by.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// Spans of time in which it was building.
+    pub windows: Vec<(OffsetDateTime, OffsetDateTime)>,
+    /// Texts of the Dockerfiles that it built.
+    pub dockerfiles: Vec<String>,
+}
+
+impl Trace {
+    /// Whether a moment lies within one of the windows.
+    pub fn covers(&self, moment: OffsetDateTime) -> bool {
+        self.windows.iter().any(|(from, to)| *from <= moment && moment <= *to)
+    }
 }
 
 /// Text of an operation for the sample's log, collected in memory and written after the clock
@@ -198,7 +233,7 @@ pub trait Engine: Send + Sync {
     async fn build(
         &self,
         request: &BuildRequest<'_>,
-        seen: &(dyn Fn(&str) + Send + Sync),
+        seen: &(dyn for<'id> Fn(&'id str) + Send + Sync),
         log: &mut StepLog,
     ) -> Result<BuildOutcome, EngineError>;
 
@@ -234,4 +269,15 @@ pub trait Engine: Send + Sync {
     /// and the build cache records that were not in `before`. Nothing else. Goes on after an
     /// error and returns the first one.
     async fn reset(&self, owned: &Owned, before: &Snapshot) -> Result<(), EngineError>;
+
+    /// What a killed run has made beyond what it could note down, ready to be given to
+    /// [`Engine::reset`]: images that are not in `before`, have no tag, were created in a window
+    /// and either stem from an owned image or are what an instruction of our Dockerfiles makes;
+    /// and build cache records that were created in a window and are not in `before`.
+    async fn leftovers(
+        &self,
+        owned: &Owned,
+        before: &Snapshot,
+        trace: &Trace,
+    ) -> Result<Owned, EngineError>;
 }

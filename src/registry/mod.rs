@@ -1,7 +1,22 @@
 //! The registry that images are pushed to and pulled from, behind one trait.
 
+mod client;
+mod credentials;
+mod external;
+mod leftover;
+mod managed;
+mod server;
+mod snapshot;
+
+pub use external::ExternalRegistry;
+pub use leftover::kill_leftover;
+pub use managed::ManagedRegistry;
+pub use server::Program;
+
 use crate::model::ImageRef;
+use crate::model::plan::RegistryPlan;
 use async_trait::async_trait;
+use std::path::Path;
 
 /// Why a registry could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +53,52 @@ pub enum RegistryError {
         /// The operating system's message.
         source: std::io::Error,
     },
+    /// The user's credentials for it could not be found out.
+    #[error("the credentials for the registry at {address}: {cause}. {advice}")]
+    Credentials {
+        /// Which registry.
+        address: String,
+        /// What went wrong.
+        cause: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A state is to be put back that was never remembered.
+    #[error("the registry's state {seed:?} was never remembered: a fault of breakeven, report it")]
+    UnknownSeed {
+        /// The state.
+        seed: String,
+    },
+    /// An image that should have been pushed is not in the registry.
+    #[error("remember {seed:?}: {reference} is not in the registry; the push before it failed")]
+    NotPushed {
+        /// The state that it belongs to.
+        seed: String,
+        /// The image.
+        reference: String,
+    },
+    /// A reference is not one of this run's own.
+    #[error("{reference} does not begin with {prefix}/ and is left alone: it is not this run's")]
+    NotOurs {
+        /// The reference.
+        reference: String,
+        /// What it should begin with.
+        prefix: String,
+    },
+}
+
+impl RegistryError {
+    fn io(operation: &str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { operation: operation.to_owned(), path: path.display().to_string(), source }
+    }
+
+    fn unknown(seed: &Seed) -> Self {
+        Self::UnknownSeed { seed: seed.0.clone() }
+    }
+
+    fn not_pushed(seed: &Seed, reference: &ImageRef) -> Self {
+        Self::NotPushed { seed: seed.0.clone(), reference: reference.to_string() }
+    }
 }
 
 /// A remembered state of a registry: what one seeding job left in it.
@@ -47,7 +108,7 @@ pub struct Seed(pub String);
 /// A registry whose content can be put back.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// `host:port/path` before every repository name of this run.
+    /// `host:port/path` before every repository name of this run, without a `/` at its end.
     fn prefix(&self) -> &str;
 
     /// Whether everything is put back by [`Registry::restore`], layers included.
@@ -72,4 +133,27 @@ pub trait Registry: Send + Sync {
 
     /// Ends it and removes what it kept. Idempotent.
     async fn close(&self) -> Result<(), RegistryError>;
+}
+
+/// Opens the registry of a plan. `run` becomes part of every repository's name; a managed registry
+/// keeps its files in `dir`.
+pub async fn open(
+    plan: &RegistryPlan,
+    run: &str,
+    dir: &Path,
+) -> Result<Box<dyn Registry>, RegistryError> {
+    Ok(match plan {
+        RegistryPlan::Managed => {
+            Box::new(ManagedRegistry::start(&Program::find(), run, dir).await?)
+        }
+        RegistryPlan::External { address, prefix } => {
+            Box::new(ExternalRegistry::connect(address, prefix, run, None).await?)
+        }
+    })
+}
+
+/// The part of every repository's path that tells this run from all others. Registries know no
+/// capital letters.
+fn run_path(run: &str) -> String {
+    format!("breakeven-{}", run.to_ascii_lowercase())
 }

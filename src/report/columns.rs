@@ -108,7 +108,7 @@ impl Column {
             Self::N => "n".to_owned(),
             Self::Pairs => "pairs".to_owned(),
             Self::Total => two("median", "[95 %]"),
-            Self::Saving => two(&format!("saving vs {baseline}"), "[95 %]"),
+            Self::Saving => two(&format!("saving vs {}", short(baseline)), "[95 %]"),
             Self::Verdict => "verdict".to_owned(),
             Self::Phase(phase) => two(phase.as_str(), "s"),
             Self::Hits => "hits".to_owned(),
@@ -129,7 +129,7 @@ impl Column {
                 } else {
                     format!("({})", row.builder)
                 };
-                joined((row.strategy.clone(), under), layout.two_lines)
+                joined((short(&row.strategy), under), layout.two_lines)
             }
             Self::State => row.state.to_string(),
             Self::N if layout.two_lines => joined((n(row), pairs(row)), true),
@@ -211,12 +211,22 @@ pub(super) fn joined((first, second): (String, String), two_lines: bool) -> Stri
     }
 }
 
+/// The name of a strategy as it fits a cell. A journal of another version may name any.
+fn short(strategy: &str) -> String {
+    text::shortened(&text::visible(strategy), 32)
+}
+
 /// How the tables are to be read.
 pub(super) fn legend(model: &Model<'_>) -> String {
+    let bytes = if has_bytes(model) {
+        " down, up: median bytes of those requests whose bytes were counted."
+    } else {
+        ""
+    };
     format!(
         "median: of the n jobs that count, with its 95 % interval. saving: mean over rounds paired \
          with {}, with its 95 % interval; + is faster. phases: medians in seconds, empty where the \
-         job has none. hits: steps taken from a cache. n/a: not measured.",
+         job has none. hits: steps taken from a cache.{bytes} n/a: not measured.",
         text::visible(&model.decision.baseline)
     )
 }
@@ -231,7 +241,7 @@ pub(super) fn weighted_headings(baseline: &str) -> [((String, String), bool); 7]
         (two("strategy", ""), false),
         (two("rounds", ""), true),
         (two("expected", "a build"), true),
-        (two(&format!("saving vs {baseline}"), "a build"), true),
+        (two(&format!("saving vs {}", short(baseline)), "a build"), true),
         (two("share", ""), true),
         (two("verdict", ""), false),
         (two("first build", "repaid after"), true),
@@ -249,7 +259,7 @@ pub(super) fn weighted_cells(one: &Weighted) -> [(String, String); 7] {
     };
     let rounds = saving.map_or_else(|| NOT_MEASURED.to_owned(), |saving| saving.pairs.to_string());
     [
-        (one.strategy.clone(), format!("({})", one.builder)),
+        (short(&one.strategy), format!("({})", one.builder)),
         (rounds, String::new()),
         one.total_s.as_ref().map_or_else(unmeasured, text::seconds_parts),
         shown(|saving| text::saving_parts(&saving.seconds)),

@@ -31,7 +31,9 @@ fn page(model: &Model<'_>) -> Result<String, ReportError> {
     weighted(&mut page, model);
     let charts = chart::drawings(model)?;
     for (number, group) in model.decision.groups.iter().enumerate() {
-        push(&mut page, &format!("<h2>{}</h2>", text::html(&model.title(group).line())));
+        // The chart shows its title; the heading is for those who find their way by headings.
+        let title = text::html(&model.title(group).line());
+        push(&mut page, &format!("<h2 class=unseen>{title}</h2>"));
         for chart in charts.iter().filter(|chart| chart.group == number) {
             push(&mut page, &figure(chart));
         }

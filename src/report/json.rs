@@ -85,8 +85,7 @@ struct Run<'a> {
     ending: Option<Ending>,
     /// Whether not every planned sample was measured.
     partial: bool,
-    /// Why it is not complete.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    /// Why it is not complete; empty if it is.
     reason: &'a str,
     /// Samples of the warm-up round, which do not count.
     warm_up_samples: usize,
@@ -144,8 +143,7 @@ struct SampleOut<'a> {
     engine: &'a str,
     /// What became of it.
     status: Status,
-    /// Why it is not ok.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    /// Why it is not ok; empty if it is.
     reason: &'a str,
     /// Seconds of the whole job; absent if it broke off.
     #[serde(skip_serializing_if = "Option::is_none")]

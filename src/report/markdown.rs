@@ -1,7 +1,8 @@
 //! `report.md`: fit for a comment on a pull request. The verdict comes first.
 
 use super::columns::{self, Column, Layout};
-use super::model::{FindingGroup, Model};
+use super::findings::FindingGroup;
+use super::model::Model;
 use super::text::{self, NOT_MEASURED, markdown};
 use super::{Format, ReportError, ReportFile};
 use crate::decision::{Group, Row};

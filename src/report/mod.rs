@@ -7,6 +7,7 @@
 pub mod chart;
 mod columns;
 mod csv;
+mod findings;
 mod html;
 mod json;
 mod markdown;
@@ -14,8 +15,9 @@ mod model;
 mod terminal;
 pub mod text;
 
+pub use findings::{FindingGroup, LostGroup};
 pub use json::{REPORT_VERSION, schema};
-pub use model::{FindingGroup, GroupTitle, LostGroup, Model, RunFacts};
+pub use model::{GroupTitle, Model, RunFacts};
 pub use terminal::{Style, terminal};
 
 use crate::decision::Decision;

@@ -1,7 +1,8 @@
 //! The report on the terminal. It fits the width that it is given: a table that is too wide first
 //! puts intervals under their points, then leaves columns out and says which.
 
-use super::model::{FindingGroup, Model};
+use super::findings::FindingGroup;
+use super::model::Model;
 use super::text;
 use super::{FORMATS, columns};
 use crate::decision::{Group, Saving, Verdict, Weighted};

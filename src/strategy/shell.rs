@@ -1,1 +1,259 @@
-//! The steps of a job as the docker commands that a person would type.
+//! The steps of a job as the docker commands that a person would type, for bash.
+//!
+//! The commands use `$storage` (the folder that jobs share), `$work` (a folder of this job) and,
+//! where a build names only images that are really there, the array `have` and [`HELPER`].
+
+use crate::model::{ArchiveName, BuildStep, Builder, ImageRef, PullMode, Sources, Step};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// A command that is longer is broken into lines.
+const WIDTH: usize = 96;
+
+/// What stays the same in all builds of a workload.
+#[derive(Debug, Clone)]
+pub struct Build<'a> {
+    /// The builder.
+    pub builder: Builder,
+    /// The context, as it is typed.
+    pub context: &'a str,
+    /// The Dockerfile, as it is typed; absent if it is `Dockerfile` in the context.
+    pub dockerfile: Option<&'a str>,
+    /// The workload's own `--target`.
+    pub target: Option<&'a str>,
+    /// `--build-arg`.
+    pub build_args: &'a BTreeMap<String, String>,
+}
+
+/// A function that turns those of the named images that this job has into `--cache-from`.
+pub const HELPER: &str = r#"# Those of the named images that this job has, as cache sources.
+present() {
+  sources=()
+  for image in "$@"; do
+    case " ${have[*]-} " in *" $image "*) sources+=(--cache-from "$image") ;; esac
+  done
+}"#;
+
+/// Whether the commands for these steps call [`HELPER`].
+pub fn needs_helper(commands: &[String]) -> bool {
+    commands.iter().any(|command| command.starts_with("present "))
+}
+
+/// The commands for the steps of a job, in order.
+pub fn commands(steps: &[Step], build: &Build<'_>) -> Vec<String> {
+    let keeps_track = steps
+        .iter()
+        .any(|step| matches!(step, Step::Build(BuildStep { sources: Sources::Present(_), .. })));
+    let mut typist = Typist { build, keeps_track, brought: Some(Vec::new()), out: Vec::new() };
+    if keeps_track {
+        typist.out.push("have=()".to_owned());
+    }
+    let last = steps.iter().rposition(|step| matches!(step, Step::Build(_)));
+    for (index, step) in steps.iter().enumerate() {
+        typist.step(step, last.is_some_and(|last| index < last));
+    }
+    typist.out
+}
+
+/// A text as one word of a command.
+pub fn quote(text: &str) -> String {
+    match shlex::try_quote(text) {
+        Ok(quoted) => quoted.into_owned(),
+        // Only a NUL cannot be quoted, and no argument can hold one.
+        Err(_) => quote(&text.replace('\0', "")),
+    }
+}
+
+struct Typist<'a> {
+    build: &'a Build<'a>,
+    /// Whether some build names only what is there.
+    keeps_track: bool,
+    /// What `have` holds if everything exists, in order; `None` once that cannot be told.
+    brought: Option<Vec<ImageRef>>,
+    out: Vec<String>,
+}
+
+impl Typist<'_> {
+    fn step(&mut self, step: &Step, builds_follow: bool) {
+        match step {
+            Step::Fetch { archives } => {
+                let copies: Vec<String> = archives
+                    .iter()
+                    .map(|archive| format!("cp {} \"$work\"/fetched.tar", stored(archive)))
+                    .collect();
+                self.out.push(chain(&copies));
+            }
+            Step::Load => {
+                self.brought = None;
+                self.out.push(if self.keeps_track {
+                    "if [ -e \"$work\"/fetched.tar ]; then\n  mapfile -t have < <(docker load \
+                     --input \"$work\"/fetched.tar | sed -n 's/^Loaded image: //p')\nfi"
+                        .to_owned()
+                } else {
+                    "if [ -e \"$work\"/fetched.tar ]; then docker load --input \
+                     \"$work\"/fetched.tar; fi"
+                        .to_owned()
+                });
+            }
+            Step::Pull { references, mode } => self.pull(references, *mode),
+            Step::Build(step) => {
+                self.build(step);
+                if self.keeps_track && builds_follow {
+                    self.out.push(format!("have+=({})", word(&step.tag)));
+                }
+                self.brought = None;
+            }
+            Step::Save { references, archive } => {
+                let mut words =
+                    vec!["docker save".to_owned(), format!("--output {}", local(archive))];
+                words.extend(references.iter().map(word));
+                self.out.push(wrapped(&words));
+            }
+            Step::Store { archive } => {
+                self.out.push(format!("cp {} {}", local(archive), stored(archive)));
+            }
+            Step::Push { reference } => self.out.push(format!("docker push {}", word(reference))),
+        }
+    }
+
+    fn pull(&mut self, references: &[ImageRef], mode: PullMode) {
+        if let Some(brought) = &mut self.brought {
+            brought.extend(references.iter().cloned());
+        }
+        let pulls = references.iter().map(|reference| {
+            let image = word(reference);
+            if self.keeps_track {
+                format!("{{ docker pull {image} && have+=({image}); }}")
+            } else {
+                format!("docker pull {image}")
+            }
+        });
+        match mode {
+            PullMode::First => self.out.push(chain(&pulls.collect::<Vec<_>>())),
+            PullMode::All => {
+                let each: Vec<String> = pulls.map(|pull| chain(&[pull])).collect();
+                self.out.extend(each);
+            }
+        }
+    }
+
+    fn build(&mut self, step: &BuildStep) {
+        let switch = match self.build.builder {
+            Builder::Classic => 0,
+            Builder::Buildkit => 1,
+        };
+        let mut words = vec![format!("DOCKER_BUILDKIT={switch} docker build")];
+        match &step.sources {
+            Sources::None => {}
+            Sources::Named(images) => {
+                words.extend(images.iter().map(|image| format!("--cache-from {}", word(image))));
+            }
+            // `have` is in this order already.
+            Sources::Present(images) if self.brought.as_ref() == Some(images) => {
+                words.push("\"${have[@]/#/--cache-from=}\"".to_owned());
+            }
+            Sources::Present(images) => {
+                let named = std::iter::once("present".to_owned()).chain(images.iter().map(word));
+                self.out.push(wrapped(&named.collect::<Vec<_>>()));
+                words.push("\"${sources[@]}\"".to_owned());
+            }
+        }
+        if let Some(target) = step.target.as_deref().or(self.build.target) {
+            words.push(format!("--target {}", quote(target)));
+        }
+        for (name, value) in self.build.build_args {
+            words.push(format!("--build-arg {}", quote(&format!("{name}={value}"))));
+        }
+        if step.inline_cache {
+            words.push("--build-arg BUILDKIT_INLINE_CACHE=1".to_owned());
+        }
+        words.push(format!("--tag {}", word(&step.tag)));
+        if let Some(dockerfile) = self.build.dockerfile {
+            words.push(format!("--file {}", quote(dockerfile)));
+        }
+        words.push(quote(self.build.context));
+        self.out.push(wrapped(&words));
+    }
+}
+
+/// The first of these that succeeds; if none does, the job goes on.
+fn chain(commands: &[String]) -> String {
+    let all = commands.iter().map(String::as_str).chain(["true"]);
+    let line = all.clone().collect::<Vec<_>>().join(" || ");
+    if line.len() <= WIDTH { line } else { all.collect::<Vec<_>>().join(" ||\n  ") }
+}
+
+fn wrapped(words: &[String]) -> String {
+    let line = words.join(" ");
+    if line.len() <= WIDTH { line } else { words.join(" \\\n  ") }
+}
+
+fn word(name: &impl Display) -> String {
+    quote(&name.to_string())
+}
+
+fn stored(archive: &ArchiveName) -> String {
+    format!("\"$storage\"/{}", word(archive))
+}
+
+fn local(archive: &ArchiveName) -> String {
+    format!("\"$work\"/{}", word(archive))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Job, STRATEGIES};
+    use super::*;
+
+    fn job(builder: Builder, pull: PullMode) -> Job {
+        Job {
+            repository: "127.0.0.1:5000/breakeven/web".to_owned(),
+            candidates: vec!["branch".to_owned(), "main".to_owned()],
+            own: "branch".to_owned(),
+            stages: vec!["builder".to_owned()],
+            pull,
+            builder,
+        }
+    }
+
+    fn typed(steps: &[Step], builder: Builder) -> String {
+        let build_args = BTreeMap::from([("NOTE".to_owned(), "it's $HOME".to_owned())]);
+        let build = Build {
+            builder,
+            context: ".",
+            dockerfile: Some("docker files/Web"),
+            target: Some("web"),
+            build_args: &build_args,
+        };
+        commands(steps, &build).join("\n")
+    }
+
+    #[test]
+    fn every_strategy_as_it_is_typed() {
+        for strategy in STRATEGIES {
+            for &builder in strategy.builders {
+                let steps = (strategy.steps)(&job(builder, PullMode::First));
+                let name = format!("{}_{builder}", strategy.id);
+                insta::assert_snapshot!(name, typed(&steps, builder));
+            }
+        }
+    }
+
+    #[test]
+    fn all_candidates_are_pulled_one_by_one() {
+        let pull = super::super::find("pull").unwrap();
+        let steps = (pull.steps)(&job(Builder::Classic, PullMode::All));
+        insta::assert_snapshot!(typed(&steps[..1], Builder::Classic), @r"
+        docker pull 127.0.0.1:5000/breakeven/web:branch || true
+        docker pull 127.0.0.1:5000/breakeven/web:main || true
+        ");
+    }
+
+    #[test]
+    fn nothing_in_a_name_reaches_the_shell() {
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote("$(x)`y`"), "'$(x)`y`'");
+        assert_eq!(quote("it's"), "\"it's\"");
+        assert_eq!(quote("a\0b"), "ab");
+    }
+}

@@ -38,11 +38,12 @@ fn draw_group(model: &Model<'_>, number: usize, group: &Group) -> Result<Drawing
     let title = model.title(group).line();
     let bars: Vec<Bar<'_>> = group.rows.iter().map(|row| Bar::new(model, group, row)).collect();
     let scale = Scale::over(bars.iter().map(Bar::longest));
-    let rows = i32::try_from(bars.len().max(1)).unwrap_or(i32::MAX / ROW - ROW);
+    // More strategies than anyone could look at would not fit the numbers of pixels either.
+    let rows = bars.len().clamp(1, 500) as i32;
     let height = u32::try_from(TOP + rows * ROW + FOOT).unwrap_or(u32::MAX);
     let svg = draw((WIDTH as u32, height), |canvas| {
         let bottom = TOP + rows * ROW;
-        canvas.text((20, 26), Anchor::Left, TITLE, &text::shortened(&title, 92))?;
+        canvas.text((20, 26), Anchor::Left, TITLE, &text::shortened(&text::visible(&title), 78))?;
         legend(canvas, &bars)?;
         grid(canvas, &scale, bottom)?;
         for (number, bar) in (0..rows).zip(&bars) {
@@ -82,7 +83,7 @@ impl<'a> Bar<'a> {
 
     fn draw(&self, canvas: &Canvas<'_>, scale: &Scale, top: i32) -> Result<(), ReportError> {
         let row = self.row;
-        let label = text::shortened(&row.strategy, 22);
+        let label = text::shortened(&text::visible(&row.strategy), 18);
         canvas.text((LEFT - 14, top + 9), Anchor::Right, LABEL, &label)?;
         let under = format!("{} · {} · n = {}", row.builder, row.state, row.n);
         canvas.text((LEFT - 14, top + 29), Anchor::Right, SMALL, &under)?;

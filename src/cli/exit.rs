@@ -1,0 +1,85 @@
+//! Exit codes: what a script can rely on.
+
+use std::process::ExitCode;
+
+/// How the command ended. The numbers are a promise; README and `--help` list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// A fault of ours, or of the machine.
+    Fault = 1,
+    /// The command line or the configuration is not right; nothing was started.
+    Usage = 2,
+    /// Engine or registry is unavailable or not capable.
+    Unavailable = 3,
+    /// Done, but some samples failed.
+    SamplesFailed = 4,
+    /// A gate failed.
+    GateFailed = 5,
+    /// The user stopped it; a partial report was written.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// Every code, in the order of its number.
+    pub const ALL: [Self; 7] = [
+        Self::Done,
+        Self::Fault,
+        Self::Usage,
+        Self::Unavailable,
+        Self::SamplesFailed,
+        Self::GateFailed,
+        Self::Interrupted,
+    ];
+
+    /// The number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it says, as `--help` shows it.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Fault => "a fault of Breakeven or of this machine",
+            Self::Usage => "command line or configuration not right; nothing was started",
+            Self::Unavailable => "engine or registry unavailable or not capable",
+            Self::SamplesFailed => "done, but some samples failed",
+            Self::GateFailed => "a gate failed",
+            Self::Interrupted => "interrupted; a partial report was written",
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The table of exit codes under `--help`.
+pub fn help() -> String {
+    let lines = Exit::ALL.map(|exit| format!("  {:>3}  {}", exit.code(), exit.meaning()));
+    format!("Exit codes:\n{}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_a_promise() {
+        insta::assert_snapshot!(help(), @r"
+        Exit codes:
+            0  done
+            1  a fault of Breakeven or of this machine
+            2  command line or configuration not right; nothing was started
+            3  engine or registry unavailable or not capable
+            4  done, but some samples failed
+            5  a gate failed
+          130  interrupted; a partial report was written
+        ");
+    }
+}

@@ -1,0 +1,306 @@
+//! `breakeven plan`: what a run would measure, and how, before anything runs.
+
+use super::exit::Exit;
+use super::{CliError, output};
+use crate::config::{self, Filter, Overrides};
+use crate::model::plan::{RegistryPlan, Workload};
+use crate::model::{Builder, Plan, PullMode};
+use crate::strategy::shell::{self, HELPER, quote};
+use crate::strategy::{self, Job, Strategy};
+use clap::ValueEnum;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The port that stands for the free one on which a run starts its registry.
+const MANAGED_REGISTRY: &str = "127.0.0.1:5000/breakeven";
+
+/// Prints the cells of a run and, for each strategy, its steps as docker commands.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file.
+    #[arg(default_value = "breakeven.toml")]
+    config: PathBuf,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    overrides: OverrideArgs,
+}
+
+/// What it is printed as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// The plan as a run would write it to plan.json.
+    Json,
+    /// A bash script with one job per strategy and builder.
+    Shell,
+}
+
+/// What the command line sets in place of the configuration file.
+#[derive(Debug, Clone, clap::Args)]
+pub struct OverrideArgs {
+    /// Counted rounds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+    /// Longest time for the run, such as 30m.
+    #[arg(long, value_name = "DUR", value_parser = config::duration)]
+    max_time: Option<Duration>,
+    /// Measure only these cells: globs, separated by commas. One without `/` is held against each
+    /// part of a cell, one with `/` against
+    /// workload/change/availability/strategy/builder/link/engine.
+    #[arg(long, value_name = "FILTER", value_parser = parse_filters)]
+    only: Option<Filters>,
+    /// Seed of everything random.
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+}
+
+/// A list that clap takes for one value.
+#[derive(Debug, Clone)]
+struct Filters(Vec<Filter>);
+
+fn parse_filters(text: &str) -> Result<Filters, String> {
+    Filter::parse_list(text).map(Filters)
+}
+
+impl From<&OverrideArgs> for Overrides {
+    fn from(args: &OverrideArgs) -> Self {
+        Self {
+            rounds: args.rounds,
+            max_time: args.max_time,
+            only: args.only.as_ref().map(|filters| filters.0.clone()),
+            seed: args.seed,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<Exit, CliError> {
+    let config = config::load(&args.config)?;
+    let plan = config.resolve(&(&args.overrides).into())?;
+    for note in &config.notes {
+        output::message(&format!("note: {note}"));
+    }
+    let text = match args.format {
+        Format::Text => text(&plan),
+        Format::Shell => script(&plan),
+        Format::Json => serde_json::to_string_pretty(&plan)
+            .map(|json| json + "\n")
+            .map_err(|error| CliError::Fault(format!("cannot write the plan as JSON: {error}")))?,
+    };
+    output::data(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The commands of one strategy under one builder on one workload.
+struct Listing {
+    workload: String,
+    strategy: &'static Strategy,
+    builder: Builder,
+    commands: Vec<String>,
+}
+
+fn listings(plan: &Plan) -> Vec<Listing> {
+    let wanted: BTreeSet<(&str, &str, Builder)> = plan
+        .cells
+        .iter()
+        .map(|cell| (cell.workload.as_str(), cell.strategy.as_str(), cell.builder))
+        .collect();
+    let mut listings = Vec::new();
+    for (name, workload) in &plan.workloads {
+        for strategy in strategy::STRATEGIES {
+            for &builder in strategy.builders {
+                if wanted.contains(&(name, strategy.id, builder)) {
+                    let commands = commands(plan, name, workload, strategy, builder);
+                    let workload = name.clone();
+                    listings.push(Listing { workload, strategy, builder, commands });
+                }
+            }
+        }
+    }
+    listings
+}
+
+fn commands(
+    plan: &Plan,
+    name: &str,
+    workload: &Workload,
+    strategy: &Strategy,
+    builder: Builder,
+) -> Vec<String> {
+    let prefix = match &plan.registry {
+        RegistryPlan::Managed => MANAGED_REGISTRY.to_owned(),
+        RegistryPlan::External { address, prefix } => format!("{address}/{prefix}"),
+    };
+    let job = Job {
+        repository: format!("{prefix}/{name}"),
+        candidates: plan.candidates.iter().map(|candidate| candidate.name.clone()).collect(),
+        own: plan.own_candidate().to_owned(),
+        stages: workload.stages.clone(),
+        pull: plan.pull,
+        builder,
+    };
+    let home = home(plan);
+    let context = relative(&workload.context, home);
+    let usual = workload.context.join("Dockerfile") == workload.dockerfile;
+    let dockerfile = (!usual).then(|| relative(&workload.dockerfile, home));
+    let build = shell::Build {
+        builder,
+        context: &context,
+        dockerfile: dockerfile.as_deref(),
+        target: workload.target.as_deref(),
+        build_args: &workload.build_args,
+    };
+    shell::commands(&(strategy.steps)(&job), &build)
+}
+
+/// The folder that commands are typed in: the configuration file's.
+fn home(plan: &Plan) -> &Path {
+    plan.config.parent().unwrap_or(Path::new("/"))
+}
+
+fn relative(path: &Path, home: &Path) -> String {
+    match path.strip_prefix(home) {
+        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
+}
+
+fn text(plan: &Plan) -> String {
+    let cells = plan.cells.len();
+    let mut out = format!(
+        "{cells} cells, {rounds} counted rounds: {} samples, and {cells} in the warm-up round\n\n",
+        cells * plan.rounds as usize,
+        rounds = plan.rounds,
+    );
+    for (axis, values) in config::axes(&plan.cells) {
+        let shown: Vec<String> = match axis {
+            "change" => weighted(plan.changes.keys(), &values, |name| plan.change_weight(name)),
+            "availability" => {
+                let names = plan.availabilities.iter().map(|a| &a.name);
+                weighted(names, &values, |name| plan.availability_weight(name))
+            }
+            "strategy" => strategies(&values),
+            _ => values,
+        };
+        let _ = writeln!(out, "{axis:<14}{}", shown.join(", "));
+    }
+    let candidates: Vec<String> = plan
+        .candidates
+        .iter()
+        .map(|candidate| match candidate.lacks.as_slice() {
+            [] => candidate.name.clone(),
+            lacks => format!("{} (lacks {})", candidate.name, lacks.join(", ")),
+        })
+        .collect();
+    let pull = match plan.pull {
+        PullMode::First => "the first candidate that exists",
+        PullMode::All => "every candidate that exists",
+    };
+    let registry = match &plan.registry {
+        RegistryPlan::Managed => {
+            format!("managed, on a free port; {MANAGED_REGISTRY} stands for it below")
+        }
+        RegistryPlan::External { address, prefix } => format!("{address}/{prefix}"),
+    };
+    let storage = plan.storage.as_deref().unwrap_or("a temporary folder");
+    let limit = plan.max_time_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let limit = limit.map_or("none".to_owned(), |d| humantime::format_duration(d).to_string());
+    for (name, value) in [
+        ("candidates", candidates.join(", ")),
+        ("pull", pull.to_owned()),
+        ("baseline", plan.baseline.clone()),
+        ("registry", registry),
+        ("storage", storage.to_owned()),
+        ("time limit", limit),
+        ("seed", plan.seed.to_string()),
+    ] {
+        let _ = writeln!(out, "{name:<14}{value}");
+    }
+    let listings = listings(plan);
+    let _ = writeln!(
+        out,
+        "\nThe steps of a job, as they would be typed in {}. $storage is the folder that jobs \
+         share, $work one of the job's own.",
+        home(plan).display()
+    );
+    if listings.iter().any(|listing| shell::needs_helper(&listing.commands)) {
+        let _ = writeln!(out, "\n{}", indented(HELPER, "    "));
+    }
+    for Listing { workload, strategy, builder, commands } in &listings {
+        let _ = writeln!(out, "\n{workload}, {} ({builder}): {}", strategy.id, strategy.summary);
+        let _ = writeln!(out, "{}", indented(&commands.join("\n"), "    "));
+    }
+    out
+}
+
+/// Values that are measured, in the order of the plan, with their share of all builds.
+fn weighted<'a>(
+    names: impl Iterator<Item = &'a String>,
+    measured: &[String],
+    weight: impl Fn(&str) -> f64,
+) -> Vec<String> {
+    names
+        .filter(|name| measured.contains(name))
+        .map(|name| format!("{name} {:.0} %", weight(name) * 100.0))
+        .collect()
+}
+
+fn strategies(measured: &[String]) -> Vec<String> {
+    let in_order = strategy::STRATEGIES.iter().map(|strategy| strategy.id.to_owned());
+    in_order.filter(|id| measured.contains(id)).collect()
+}
+
+fn indented(text: &str, by: &str) -> String {
+    text.lines().map(|line| format!("{by}{line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn script(plan: &Plan) -> String {
+    let listings = listings(plan);
+    let names: Vec<String> = listings
+        .iter()
+        .map(|l| format!("{}/{}/{}", l.workload, l.strategy.id, l.builder))
+        .collect();
+    let mut out = String::from(
+        "#!/usr/bin/env bash\n\
+         # Jobs as `breakeven run` measures them, one per strategy and builder.\n\
+         # The context is built as it is, without the edits of a change.\n",
+    );
+    if plan.registry == RegistryPlan::Managed {
+        let _ = writeln!(
+            out,
+            "# A run starts its own registry; here one is expected at {MANAGED_REGISTRY}."
+        );
+    }
+    let storage = plan.storage.as_deref().map_or("/tmp/breakeven-storage".to_owned(), quote);
+    let _ = write!(
+        out,
+        "set -euo pipefail\n\
+         cd -- {}\n\
+         storage={storage}\n\
+         mkdir -p \"$storage\"\n\
+         work=$(mktemp -d)\n\
+         trap 'rm -rf \"$work\"' EXIT\n\n",
+        quote(&home(plan).display().to_string()),
+    );
+    if listings.iter().any(|listing| shell::needs_helper(&listing.commands)) {
+        let _ = writeln!(out, "{HELPER}\n");
+    }
+    out.push_str("case \"${1-}\" in\n");
+    for (name, Listing { strategy, commands, .. }) in names.iter().zip(&listings) {
+        let _ = writeln!(out, "{name})\n  # {}", strategy.summary);
+        let _ = writeln!(out, "{}\n  ;;", indented(&commands.join("\n"), "  "));
+    }
+    let _ = write!(
+        out,
+        "*)\n  echo \"usage: $0 JOB, where JOB is one of:\" >&2\n  printf '  %s\\n' \\\n    {} >&2\n  \
+         exit 2\n  ;;\nesac\n",
+        names.join(" \\\n    "),
+    );
+    out
+}

@@ -1,0 +1,89 @@
+//! The cells of a plan, and the filters that choose among them.
+
+use super::competitors::Competitor;
+use crate::model::Cell;
+use crate::model::plan::Availability;
+use globset::{GlobBuilder, GlobMatcher};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The only link yet.
+const LINK: &str = "unshaped";
+
+/// Every combination, sorted.
+pub(super) fn cells(
+    competitors: &BTreeMap<String, Vec<Competitor>>,
+    changes: &[String],
+    availabilities: &[Availability],
+    engine: &str,
+) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (workload, competitors) in competitors {
+        for change in changes {
+            for availability in availabilities {
+                cells.extend(competitors.iter().map(|(strategy, builder)| Cell {
+                    workload: workload.clone(),
+                    change: change.clone(),
+                    availability: availability.name.clone(),
+                    strategy: strategy.id.to_owned(),
+                    builder: *builder,
+                    link: LINK.to_owned(),
+                    engine: engine.to_owned(),
+                    state: strategy.state(!availability.have.is_empty()),
+                }));
+            }
+        }
+    }
+    cells.sort();
+    cells
+}
+
+/// A filter over cells: a glob over the whole key, or, without a `/`, over any part of it.
+#[derive(Debug, Clone)]
+pub struct Filter(GlobMatcher);
+
+impl Filter {
+    /// Reads filters separated by commas.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, String> {
+        let words: Vec<&str> = text.split(',').map(str::trim).filter(|w| !w.is_empty()).collect();
+        if words.is_empty() {
+            return Err("the filter is empty".to_owned());
+        }
+        words.into_iter().map(Self::parse).collect()
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let glob = GlobBuilder::new(text).literal_separator(false).build();
+        glob.map(|glob| Self(glob.compile_matcher())).map_err(|error| error.to_string())
+    }
+
+    /// Whether it takes a cell.
+    pub fn takes(&self, cell: &Cell) -> bool {
+        let key = cell.key().0;
+        if self.0.glob().glob().contains('/') {
+            self.0.is_match(&key)
+        } else {
+            key.split('/').any(|part| self.0.is_match(part))
+        }
+    }
+}
+
+/// What filters can be made from: the values of each axis.
+pub(super) fn axes(cells: &[Cell]) -> Vec<(&'static str, Vec<String>)> {
+    type Part = fn(&Cell) -> String;
+    let parts: [(&str, Part); 7] = [
+        ("workload", |cell| cell.workload.clone()),
+        ("change", |cell| cell.change.clone()),
+        ("availability", |cell| cell.availability.clone()),
+        ("strategy", |cell| cell.strategy.clone()),
+        ("builder", |cell| cell.builder.to_string()),
+        ("link", |cell| cell.link.clone()),
+        ("engine", |cell| cell.engine.clone()),
+    ];
+    parts
+        .into_iter()
+        .map(|(axis, part)| {
+            let values: BTreeSet<String> = cells.iter().map(part).collect();
+            (axis, values.into_iter().collect())
+        })
+        .collect()
+}

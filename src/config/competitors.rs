@@ -1,0 +1,136 @@
+//! Which strategies are measured with which builder, on which workload.
+
+use super::document::Document;
+use super::problem::{allowed, listed};
+use super::schema;
+use crate::model::Builder;
+use crate::model::plan::Workload;
+use crate::strategy::{self, STRATEGIES, Strategy};
+use std::collections::BTreeMap;
+
+/// A strategy under a builder.
+pub(super) type Competitor = (&'static Strategy, Builder);
+
+/// The competitors of each workload, and what was left out.
+#[derive(Default)]
+pub(super) struct Competitors {
+    pub(super) of: BTreeMap<String, Vec<Competitor>>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Checks the selection. What is named must be possible; what is only there by default is left
+/// out where it is not, with a note.
+pub(super) fn competitors(
+    document: &mut Document,
+    file: &schema::File,
+    workloads: &BTreeMap<String, Workload>,
+) -> Competitors {
+    let builders = &file.strategies.builders;
+    if builders.is_empty() {
+        let advice = format!("allowed: {}", listed(Builder::ALL));
+        document.problem(&["strategies", "builders"], "`builders` is empty", advice);
+    }
+    let selected = selected(document, file);
+    let baseline = baseline(document, file, &selected);
+    let mut competitors = Competitors::default();
+    for (name, workload) in workloads {
+        let fits = |strategy: &Strategy| !strategy.needs_stages || !workload.stages.is_empty();
+        let left_out: Vec<&str> =
+            selected.iter().filter(|(_, s)| !fits(s)).map(|(_, s)| s.id).collect();
+        if !left_out.is_empty() {
+            competitors.notes.push(format!(
+                "workload `{name}`: {} left out, since its Dockerfile has no named stage before \
+                 the final one",
+                listed(&left_out)
+            ));
+        }
+        let of = competitors.of.entry(name.clone()).or_default();
+        for (_, strategy) in selected.iter().filter(|(_, strategy)| fits(strategy)) {
+            of.extend(
+                Builder::ALL
+                    .into_iter()
+                    .filter(|b| builders.contains(b) && strategy.builders.contains(b))
+                    .map(|builder| (*strategy, builder)),
+            );
+        }
+    }
+    for (index, strategy) in selected.iter().filter_map(|(index, s)| Some((index.as_ref()?, s))) {
+        let at = ["strategies", "use", index.as_str()];
+        if !strategy.builders.iter().any(|builder| builders.contains(builder)) {
+            document.problem(
+                &at,
+                format!("`{}` works with {} only", strategy.id, listed(strategy.builders)),
+                "add it to `builders`, or take the strategy out",
+            );
+        }
+        let carries = workloads.values().any(|workload| !workload.stages.is_empty());
+        if strategy.needs_stages && !carries && !workloads.is_empty() {
+            document.problem(
+                &at,
+                format!("`{}` carries named stages, and no Dockerfile has one", strategy.id),
+                "name the stages (`FROM image AS name`), or take the strategy out",
+            );
+        }
+    }
+    if let Some(baseline) = baseline
+        && !baseline.builders.iter().any(|builder| builders.contains(builder))
+    {
+        document.problem(
+            &["baseline"],
+            format!("the baseline `{}` works with {} only", baseline.id, listed(baseline.builders)),
+            "choose a baseline that works with the `builders`",
+        );
+    }
+    competitors
+}
+
+/// The selected strategies in the order of the table, each with its place in `use`.
+fn selected(
+    document: &mut Document,
+    file: &schema::File,
+) -> Vec<(Option<String>, &'static Strategy)> {
+    let Some(named) = &file.strategies.selected else {
+        return STRATEGIES.iter().map(|strategy| (None, *strategy)).collect();
+    };
+    if named.is_empty() {
+        let advice = "leave it out for every strategy that fits";
+        document.problem(&["strategies", "use"], "`use` is empty", advice);
+    }
+    for (index, id) in named.iter().enumerate() {
+        if strategy::find(id).is_none() {
+            document.problem(
+                &["strategies", "use", &format!("[{index}]")],
+                format!("there is no strategy `{id}`"),
+                allowed(id, STRATEGIES.iter().map(|strategy| strategy.id)),
+            );
+        }
+    }
+    let place = |strategy: &Strategy| named.iter().position(|id| id == strategy.id);
+    STRATEGIES
+        .iter()
+        .filter_map(|strategy| Some((Some(format!("[{}]", place(strategy)?)), *strategy)))
+        .collect()
+}
+
+fn baseline(
+    document: &mut Document,
+    file: &schema::File,
+    selected: &[(Option<String>, &'static Strategy)],
+) -> Option<&'static Strategy> {
+    let ids = || selected.iter().map(|(_, strategy)| strategy.id);
+    let found = selected.iter().find(|(_, strategy)| strategy.id == file.baseline);
+    if found.is_none() && !selected.is_empty() {
+        let message = match strategy::find(&file.baseline) {
+            Some(_) => format!("the baseline `{}` is not among the strategies", file.baseline),
+            None => format!("there is no strategy `{}` for a baseline", file.baseline),
+        };
+        // Left out, it is `cold`; then the list of strategies is what has to change.
+        let at: &[&str] = if document.keys(&[]).contains(&"baseline") {
+            &["baseline"]
+        } else {
+            &["strategies", "use"]
+        };
+        document.problem(at, message, allowed(&file.baseline, ids()));
+    }
+    found.map(|(_, strategy)| *strategy)
+}

@@ -1,0 +1,323 @@
+//! The shape of `breakeven.toml`. Comments here are what the JSON schema and editors show.
+
+use crate::model::{Builder, EngineKind, PullMode};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What Breakeven measures, and how. Paths are relative to this file; durations are written as
+/// "90s", "10m" or "1h 30m".
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "breakeven.toml")]
+pub struct File {
+    /// Seed of everything random (order of the rounds, nonces, bootstrap). Drawn anew for each
+    /// run, and recorded in plan.json, if absent.
+    pub seed: Option<u32>,
+    /// Counted rounds: every cell is measured once in each. A verdict needs at least 5.
+    #[serde(default = "defaults::rounds")]
+    #[schemars(range(min = 1))]
+    pub rounds: u32,
+    /// Longest time for a run. No new round is begun that would probably not end within it.
+    pub max_time: Option<String>,
+    /// Id of the strategy that others are compared with.
+    #[serde(default = "defaults::baseline")]
+    pub baseline: String,
+    /// Measures only cells that one of these filters takes. A filter is a glob over the cell's
+    /// key (`workload/change/availability/strategy/builder/link/engine`), or, without a `/`, over
+    /// any one part of it.
+    pub only: Option<Vec<String>>,
+    /// Changes to measure; every one that is written below if absent. `none` always exists.
+    pub changes: Option<Vec<String>>,
+    /// Workloads by name. The name is part of the repository that images are pushed to.
+    pub workload: BTreeMap<String, Workload>,
+    /// Changes by name.
+    #[serde(default)]
+    pub change: BTreeMap<String, Change>,
+    /// Candidates by name, best first: the order in the file is the order in which a job looks
+    /// for them. The name is the image's tag. A job pushes under the name of the first one. One
+    /// candidate `main` that lacks nothing if absent.
+    #[serde(default)]
+    pub candidate: BTreeMap<String, Candidate>,
+    /// Which candidates exist when a job starts, and how often. All of them, always, if absent.
+    pub availability: Option<Vec<Availability>>,
+    /// Which strategies are measured.
+    #[serde(default)]
+    pub strategies: Strategies,
+    /// The engine that builds.
+    #[serde(default)]
+    pub engine: Engine,
+    /// The registry that images are pushed to.
+    #[serde(default)]
+    pub registry: Registry,
+    /// The storage that jobs share for image archives.
+    #[serde(default)]
+    pub storage: Storage,
+    /// Longest time for each kind of step. A step that takes longer is a failed sample.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The smallest saving that matters: the larger of the two.
+    #[serde(default)]
+    pub relevance: Relevance,
+}
+
+/// A build context and Dockerfile.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Folder of the build context; the folder of this file if absent.
+    #[serde(default = "defaults::context")]
+    pub context: String,
+    /// The Dockerfile; `Dockerfile` in the context if absent.
+    pub dockerfile: Option<String>,
+    /// The stage to build (`--target`); the last one if absent.
+    pub target: Option<String>,
+    /// Build arguments (`--build-arg`).
+    #[serde(default)]
+    pub build_args: BTreeMap<String, String>,
+    /// Stages whose images stage strategies carry; if absent, the named stages that the final one
+    /// is made from.
+    pub stages: Option<Vec<String>>,
+}
+
+/// What differs from the previous build.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// How often this change happens, against the other ones.
+    #[serde(default = "defaults::weight")]
+    #[schemars(range(min = 0.0))]
+    pub weight: f64,
+    /// Edits of a copy of the context, in this order. `{nonce}` in a text becomes a value that no
+    /// other sample has. Globs and paths are relative to the context.
+    #[serde(default)]
+    pub edits: Vec<Edit>,
+}
+
+/// One edit. The user's own files are never touched: edits are made in a copy.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Edit {
+    /// Adds text at the end of every matching file.
+    Append(Append),
+    /// Replaces every occurrence of a text in every matching file.
+    Replace(Replace),
+    /// Creates a file, or overwrites it.
+    Create(Create),
+    /// Deletes every matching file.
+    Delete(Delete),
+    /// Copies a file over a file of the context.
+    Copy(Copy),
+}
+
+/// Adds text at the end of every matching file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Append {
+    /// Glob of files.
+    pub append: String,
+    /// The text.
+    pub text: String,
+}
+
+/// Replaces every occurrence of a text in every matching file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replace {
+    /// Glob of files.
+    pub replace: String,
+    /// What to look for, literally.
+    pub find: String,
+    /// What to put in its place.
+    pub with: String,
+}
+
+/// Creates a file, or overwrites it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// Path of the file.
+    pub create: String,
+    /// Its content.
+    pub text: String,
+}
+
+/// Deletes every matching file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// Glob of files.
+    pub delete: String,
+}
+
+/// Copies a file over a file of the context.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Copy {
+    /// Path of the source, relative to this configuration file.
+    pub copy: String,
+    /// Path in the context.
+    pub to: String,
+}
+
+/// An image that an earlier build may have left as a cache source.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// Changes that it still lacks: it was built before they were made.
+    #[serde(default)]
+    pub lacks: Vec<String>,
+}
+
+/// Which candidates exist when a job starts.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Availability {
+    /// Names of the candidates that exist; `[]` is the first build ever.
+    pub have: Vec<String>,
+    /// How often that is so, against the other availabilities.
+    #[serde(default = "defaults::weight")]
+    #[schemars(range(min = 0.0))]
+    pub weight: f64,
+}
+
+/// Which strategies are measured.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Strategies {
+    /// Ids of strategies; every one that fits the workload and the builders if absent.
+    #[serde(rename = "use")]
+    pub selected: Option<Vec<String>>,
+    /// Builders.
+    #[serde(default = "defaults::builders")]
+    pub builders: Vec<Builder>,
+    /// How many of the candidates a job pulls: the `first` that exists, or `all` that exist.
+    #[serde(default = "defaults::pull")]
+    pub pull: PullMode,
+}
+
+/// The engine that builds.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Whose daemon it is.
+    #[serde(default = "defaults::engine")]
+    pub kind: EngineKind,
+    /// Its address, such as "unix:///var/run/docker.sock" or "tcp://127.0.0.1:2375"; found as the
+    /// docker client finds it (DOCKER_HOST, the docker context, the default socket) if absent.
+    pub host: Option<String>,
+}
+
+/// Whether the registry is ours or the user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegistryKind {
+    /// A real registry that the run starts on 127.0.0.1 and throws away.
+    Managed,
+    /// A registry that exists.
+    External,
+}
+
+/// The registry that images are pushed to.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// `external` if an address is given, else `managed`.
+    pub kind: Option<RegistryKind>,
+    /// `host` or `host:port` of an external registry.
+    pub address: Option<String>,
+    /// Path before every repository that is pushed to an external registry; `breakeven` if
+    /// absent.
+    pub prefix: Option<String>,
+}
+
+/// The storage that jobs share for image archives.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// A folder, such as the mount point of a network file system; a temporary one if absent.
+    pub directory: Option<String>,
+}
+
+/// Longest time for each kind of step.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// One build.
+    pub build: String,
+    /// One pull, push, load or save.
+    pub transfer: String,
+    /// One fetch from or store to the shared storage.
+    pub storage: String,
+    /// Cleaning up after a sample or a run.
+    pub cleanup: String,
+}
+
+/// The smallest saving that matters: the larger of the two.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relevance {
+    /// Share of the baseline's time; 0.02 is 2 %.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub share: f64,
+    /// Seconds.
+    #[schemars(range(min = 0.0))]
+    pub seconds: f64,
+}
+
+impl Default for Strategies {
+    fn default() -> Self {
+        Self { selected: None, builders: defaults::builders(), pull: defaults::pull() }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self { kind: defaults::engine(), host: None }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let [build, transfer, storage, cleanup] = ["30m", "10m", "10m", "1m"].map(str::to_owned);
+        Self { build, transfer, storage, cleanup }
+    }
+}
+
+impl Default for Relevance {
+    fn default() -> Self {
+        Self { share: 0.02, seconds: 1.0 }
+    }
+}
+
+/// Values of keys that are absent.
+mod defaults {
+    use crate::model::{Builder, EngineKind, PullMode};
+
+    pub(super) const fn rounds() -> u32 {
+        10
+    }
+    pub(super) fn baseline() -> String {
+        "cold".to_owned()
+    }
+    pub(super) fn context() -> String {
+        ".".to_owned()
+    }
+    pub(super) const fn weight() -> f64 {
+        1.0
+    }
+    pub(super) fn builders() -> Vec<Builder> {
+        Builder::ALL.to_vec()
+    }
+    pub(super) const fn pull() -> PullMode {
+        PullMode::First
+    }
+    pub(super) const fn engine() -> EngineKind {
+        EngineKind::Shared
+    }
+}
+
+/// The JSON schema of `breakeven.toml`: what is committed as `docs/breakeven.schema.json`.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}

@@ -1,0 +1,161 @@
+//! Durations, limits, registry and storage.
+
+use super::document::Document;
+use super::names;
+use super::schema::{self, RegistryKind};
+use crate::model::plan::{Limits, RegistryPlan};
+use std::path::Path;
+use std::time::Duration;
+
+/// A duration as people write it, longer than nothing.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err(format!("{text:?} is no time at all")),
+        Err(error) => Err(format!("{text:?} is not a duration: {error}")),
+    }
+}
+
+/// What [`duration`] wants.
+pub const DURATION: &str = "allowed: a number with a unit, such as \"90s\", \"10m\" or \"1h 30m\"";
+
+/// Seconds of a duration at a path of the document.
+pub(super) fn seconds(document: &mut Document, path: &[&str], text: &str) -> f64 {
+    duration(text).map(|duration| duration.as_secs_f64()).unwrap_or_else(|message| {
+        document.problem(path, format!("`{}`: {message}", path.join(".")), DURATION);
+        0.0
+    })
+}
+
+pub(super) fn limits(document: &mut Document, limits: &schema::Limits) -> Limits {
+    Limits {
+        build_s: seconds(document, &["limits", "build"], &limits.build),
+        transfer_s: seconds(document, &["limits", "transfer"], &limits.transfer),
+        storage_s: seconds(document, &["limits", "storage"], &limits.storage),
+        cleanup_s: seconds(document, &["limits", "cleanup"], &limits.cleanup),
+    }
+}
+
+/// The engine's address, if the file names one.
+pub(super) fn engine_host(document: &mut Document, engine: &schema::Engine) -> Option<String> {
+    let host = engine.host.clone()?;
+    let place = ["unix://", "tcp://"].iter().find_map(|scheme| host.strip_prefix(scheme));
+    if place.is_none_or(str::is_empty) {
+        document.problem(
+            &["engine", "host"],
+            format!("`{host}` is not the address of an engine"),
+            "allowed: \"unix:///path/of/docker.sock\" or \"tcp://host:port\"",
+        );
+    }
+    Some(host)
+}
+
+pub(super) fn registry(document: &mut Document, registry: &schema::Registry) -> RegistryPlan {
+    let external = match (registry.kind, &registry.address) {
+        (Some(RegistryKind::Managed), _) | (None, None) => None,
+        (_, Some(address)) => Some(address.clone()),
+        (Some(RegistryKind::External), None) => {
+            document.problem(
+                &["registry", "kind"],
+                "an external registry needs an `address`",
+                "add `address = \"registry.example:5000\"`, or leave `kind` out for a registry \
+                 that Breakeven starts itself",
+            );
+            Some(String::new())
+        }
+    };
+    let Some(address) = external else {
+        for (key, value) in [("address", &registry.address), ("prefix", &registry.prefix)] {
+            if value.is_some() {
+                document.problem(
+                    &["registry", key],
+                    format!("a managed registry has no `{key}`"),
+                    "remove it, or set `kind = \"external\"` and an `address`",
+                );
+            }
+        }
+        return RegistryPlan::Managed;
+    };
+    if registry.address.is_some() && !is_host(&address) {
+        document.problem(
+            &["registry", "address"],
+            format!("`{address}` is not the address of a registry"),
+            "allowed: `host` or `host:port`, without `https://` and without a path (that is \
+             `prefix`)",
+        );
+    }
+    let prefix = registry.prefix.clone().unwrap_or_else(|| "breakeven".to_owned());
+    if !names::is_repository(&prefix) {
+        document.problem(
+            &["registry", "prefix"],
+            format!("`{prefix}` cannot be the path of a repository"),
+            format!("allowed: parts separated by `/`, each of {}", names::REPOSITORY_PART),
+        );
+    }
+    RegistryPlan::External { address, prefix }
+}
+
+/// Whether docker would read this as the registry's part of a reference: a name without a dot or
+/// a port is taken for a user of Docker Hub.
+fn is_host(address: &str) -> bool {
+    let (host, port) = match address.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (address, None),
+    };
+    let valid_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let valid_host = if let Some(v6) = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')) {
+        v6.parse::<std::net::Ipv6Addr>().is_ok()
+    } else {
+        !host.is_empty()
+            && host.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+            && !host.starts_with(['.', '-'])
+            && !host.ends_with(['.', '-'])
+    };
+    let is_a_host = host == "localhost" || host.contains(['.', '[']) || port.is_some();
+    valid_host && valid_port && is_a_host
+}
+
+/// The folder that stands for the shared storage, absolute.
+pub(super) fn storage(
+    document: &mut Document,
+    storage: &schema::Storage,
+    base: &Path,
+) -> Option<String> {
+    let folder = base.join(storage.directory.as_ref()?);
+    if !folder.is_dir() {
+        document.problem(
+            &["storage", "directory"],
+            format!("there is no folder {}", folder.display()),
+            "mount or make it first: one that Breakeven made would lie on the local disk, not \
+             where jobs share it",
+        );
+    }
+    Some(folder.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_told_from_urls_and_users() {
+        for good in
+            ["localhost", "localhost:5000", "127.0.0.1:1", "r.example", "reg:5000", "[::1]:5000"]
+        {
+            assert!(is_host(good), "{good}");
+        }
+        for bad in
+            ["", "https://r.example", "r.example/team", "team", "r.example:0", "r:x", ":5000"]
+        {
+            assert!(!is_host(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_are_longer_than_nothing() {
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
+        for bad in ["", "0s", "10", "ten minutes", "-1s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Workloads: context, Dockerfile, target and stages as they really are on disk.
+
+use super::dockerfile::Dockerfile;
+use super::document::Document;
+use super::names;
+use super::problem::{allowed, listed};
+use super::schema;
+use crate::model::plan::Workload;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Checks every workload. What cannot be read is reported and left out.
+pub(super) fn workloads(
+    document: &mut Document,
+    workloads: &BTreeMap<String, schema::Workload>,
+    base: &Path,
+) -> BTreeMap<String, Workload> {
+    if workloads.is_empty() {
+        document.problem(
+            &["workload"],
+            "there is no workload, so nothing to measure",
+            "add a table such as [workload.web] with `context = \".\"`",
+        );
+    }
+    let mut checked = BTreeMap::new();
+    for (name, workload) in workloads {
+        if !names::is_repository_part(name) {
+            document.problem(
+                &["workload", name],
+                format!("`{name}` cannot be the name of a workload: it is part of a repository"),
+                format!("allowed: {}", names::REPOSITORY_PART),
+            );
+        }
+        if let Some(workload) = check(document, name, workload, base) {
+            checked.insert(name.clone(), workload);
+        }
+    }
+    checked
+}
+
+fn check(
+    document: &mut Document,
+    name: &str,
+    workload: &schema::Workload,
+    base: &Path,
+) -> Option<Workload> {
+    let at = |key| ["workload", name, key];
+    let Ok(context) = folder(&base.join(&workload.context)) else {
+        document.problem(
+            &at("context"),
+            format!("the context {} is not a folder", base.join(&workload.context).display()),
+            "`context` is a folder, relative to this file",
+        );
+        return None;
+    };
+    // Relative to this file as every path is; without one, where the docker client looks.
+    let dockerfile = match &workload.dockerfile {
+        Some(path) => base.join(path),
+        None => context.join("Dockerfile"),
+    };
+    let text = match std::fs::read_to_string(&dockerfile) {
+        Ok(text) => text,
+        Err(error) => {
+            document.problem(
+                &at("dockerfile"),
+                format!("the Dockerfile {} cannot be read: {error}", dockerfile.display()),
+                "`dockerfile` is a path relative to this file; `Dockerfile` in the context if \
+                 absent",
+            );
+            return None;
+        }
+    };
+    let parsed = match Dockerfile::parse(&text, &workload.build_args) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            document.problem(
+                &at("dockerfile"),
+                format!("{}:{}: {}", dockerfile.display(), error.line, error.message),
+                "a builder would refuse this Dockerfile too; correct it first",
+            );
+            return None;
+        }
+    };
+    let Some(last) = parsed.final_stage(workload.target.as_deref()) else {
+        let target = workload.target.as_deref().unwrap_or_default();
+        document.problem(
+            &at("target"),
+            format!("the Dockerfile has no stage `{target}`"),
+            allowed(target, parsed.names()),
+        );
+        return None;
+    };
+    let stages = match &workload.stages {
+        Some(stages) => named_stages(document, name, stages, &parsed, last),
+        None => parsed.carried_stages(last),
+    };
+    Some(Workload {
+        context,
+        dockerfile: dockerfile.canonicalize().unwrap_or(dockerfile),
+        target: workload.target.clone(),
+        build_args: workload.build_args.clone(),
+        stages,
+        bases: parsed.bases(last),
+        layout: parsed.layout(last),
+    })
+}
+
+/// The stages that were asked for, in the order of the Dockerfile.
+fn named_stages(
+    document: &mut Document,
+    workload: &str,
+    stages: &[String],
+    parsed: &Dockerfile,
+    last: usize,
+) -> Vec<String> {
+    let before: Vec<&str> =
+        parsed.stages[..last].iter().filter_map(|stage| stage.name.as_deref()).collect();
+    for (index, stage) in stages.iter().enumerate() {
+        if !before.contains(&stage.to_lowercase().as_str()) {
+            document.problem(
+                &["workload", workload, "stages", &format!("[{index}]")],
+                format!("the Dockerfile has no stage `{stage}` before the final one"),
+                allowed(stage, before.iter().copied()),
+            );
+        }
+    }
+    if stages.is_empty() {
+        document.problem(
+            &["workload", workload, "stages"],
+            "`stages` is empty",
+            format!("leave it out for every stage that is used; there are: {}", listed(&before)),
+        );
+    }
+    let wanted: Vec<String> = stages.iter().map(|stage| stage.to_lowercase()).collect();
+    before.into_iter().filter(|name| wanted.iter().any(|w| w == name)).map(str::to_owned).collect()
+}
+
+fn folder(path: &Path) -> std::io::Result<PathBuf> {
+    let path = path.canonicalize()?;
+    if path.is_dir() { Ok(path) } else { Err(std::io::ErrorKind::NotADirectory.into()) }
+}

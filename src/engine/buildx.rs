@@ -1,0 +1,229 @@
+//! Builds by BuildKit, through the same client that users' CI runs: buildx as a program of its
+//! own, with its progress records on standard error.
+
+use super::records::{BuildRecord, Parser, RecordError};
+use super::{BuildOutcome, BuildRequest, EngineError, StepLog, address};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+
+/// The buildx program, and a config folder of its own so that nothing of the user's is changed.
+#[derive(Debug)]
+pub(super) struct Buildx {
+    program: PathBuf,
+    home: tempfile::TempDir,
+    /// What it says of its version.
+    pub version: String,
+}
+
+impl Buildx {
+    /// Finds it and asks its version. The error says where it was looked for.
+    pub(super) async fn find() -> Result<Self, EngineError> {
+        let places = places();
+        let missing = |cause: String| EngineError::NotCapable {
+            what: "building with BuildKit".to_owned(),
+            cause,
+            advice: "Run scripts/setup.sh, install the docker-buildx package, or name the program \
+                     in BREAKEVEN_BUILDX"
+                .to_owned(),
+        };
+        let Some(program) = places.iter().find(|place| place.is_file()) else {
+            let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+            return Err(missing(format!("there is no docker-buildx at {}", places.join(", "))));
+        };
+        let asked = Command::new(program).arg("version").stdin(Stdio::null()).output().await;
+        let unusable = |cause: String| missing(format!("{}: {cause}", program.display()));
+        let answer = asked.map_err(|error| unusable(error.to_string()))?;
+        if !answer.status.success() {
+            return Err(unusable(String::from_utf8_lossy(&answer.stderr).trim().to_owned()));
+        }
+        let text = String::from_utf8_lossy(&answer.stdout);
+        let version = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        let home = tempfile::Builder::new()
+            .prefix("breakeven-buildx-")
+            .tempdir()
+            .map_err(|error| unusable(format!("no folder for its state: {error}")))?;
+        Ok(Self { program: program.clone(), home, version })
+    }
+
+    /// Builds; dropping the future kills the client, whereupon the engine gives the build up.
+    pub(super) async fn build(
+        &self,
+        host: &str,
+        request: &BuildRequest<'_>,
+        seen: &(dyn Fn(&str) + Send + Sync),
+        log: &mut StepLog,
+    ) -> Result<BuildOutcome, EngineError> {
+        let tag = request.tag.to_string();
+        let io = |source| EngineError::Io {
+            operation: format!("build with {}", self.program.display()),
+            reference: tag.clone(),
+            source,
+        };
+        let id_file = tempfile::NamedTempFile::new_in(self.home.path()).map_err(io)?;
+        let mut child = Command::new(&self.program)
+            .args(arguments(request, id_file.path()))
+            .env("DOCKER_HOST", host)
+            .env_remove("DOCKER_CONTEXT")
+            .env_remove("BUILDX_BUILDER")
+            .env("BUILDX_CONFIG", self.home.path())
+            // Attestations would make a new digest each time.
+            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            // Ctrl-C is for us to handle, not for the client.
+            .process_group(0)
+            .spawn()
+            .map_err(io)?;
+        let mut records = Reading::default();
+        if let Some(mut stderr) = child.stderr.take() {
+            let mut buffer = vec![0; 64 << 10];
+            loop {
+                let read = stderr.read(&mut buffer).await.map_err(io)?;
+                if read == 0 {
+                    break;
+                }
+                records.take(&buffer[..read], seen, log);
+            }
+        }
+        let status = child.wait().await.map_err(io)?;
+        let record = records.finish();
+        let failed = |cause: String| EngineError::Failed {
+            operation: "build".to_owned(),
+            reference: tag.clone(),
+            cause,
+        };
+        if !status.success() {
+            return Err(failed(cause(record, status)));
+        }
+        let record = record.map_err(|error| failed(error.to_string()))?;
+        record.text.iter().for_each(|line| log.line(line));
+        let id = tokio::fs::read_to_string(id_file.path()).await.map_err(io)?;
+        let image = id.trim().to_owned();
+        if image.is_empty() {
+            return Err(failed("buildx ended without naming an image".to_owned()));
+        }
+        seen(&image);
+        let mut images_seen = record.images;
+        if !images_seen.contains(&image) {
+            images_seen.push(image.clone());
+        }
+        Ok(BuildOutcome {
+            image,
+            images_seen,
+            steps: record.steps,
+            import_s: record.import_s,
+            steps_s: record.steps_s,
+            export_s: record.export_s,
+            imports: record.imports,
+        })
+    }
+}
+
+/// Where a buildx may lie, in order.
+fn places() -> Vec<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(program) = variable("BREAKEVEN_BUILDX") {
+        return vec![PathBuf::from(program)];
+    }
+    let data = variable("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
+    let folders = address::config_folder().into_iter().chain(data.map(|d| d.join("breakeven")));
+    folders
+        .chain(
+            ["/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker"]
+                .into_iter()
+                .chain(["/usr/libexec/docker"])
+                .map(PathBuf::from),
+        )
+        .map(|folder| folder.join("cli-plugins/docker-buildx"))
+        .collect()
+}
+
+fn arguments(request: &BuildRequest<'_>, id_file: &Path) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = [
+        "build",
+        "--builder",
+        "default",
+        "--progress",
+        "rawjson",
+        "--provenance",
+        "false",
+        "--load",
+    ]
+    .map(OsString::from)
+    .to_vec();
+    let mut add = |name: &str, value: OsString| arguments.extend([name.into(), value]);
+    add("--iidfile", id_file.into());
+    add("--file", request.dockerfile.into());
+    add("--tag", request.tag.to_string().into());
+    if let Some(target) = request.target {
+        add("--target", target.into());
+    }
+    for (name, value) in request.build_args {
+        add("--build-arg", format!("{name}={value}").into());
+    }
+    if request.inline_cache {
+        add("--build-arg", "BUILDKIT_INLINE_CACHE=1".into());
+    }
+    for source in request.sources {
+        // The engine looks for such a source among its own images first, then in the registry.
+        add("--cache-from", format!("type=registry,ref={source}").into());
+    }
+    arguments.push(request.context.into());
+    arguments
+}
+
+/// The records of a build in hand.
+#[derive(Default)]
+struct Reading {
+    parser: Parser,
+    told: usize,
+    fault: Option<RecordError>,
+}
+
+impl Reading {
+    /// Takes a piece. After a fault the rest is not read, but the build goes on to its end.
+    fn take(&mut self, piece: &[u8], seen: &(dyn Fn(&str) + Send + Sync), log: &mut StepLog) {
+        if self.fault.is_some() {
+            return;
+        }
+        self.fault = self.parser.feed(piece).err();
+        for image in &self.parser.images()[self.told..] {
+            seen(image);
+        }
+        self.told = self.parser.images().len();
+        let logs = self.parser.take_logs();
+        if !logs.is_empty() {
+            log.line(String::from_utf8_lossy(&logs));
+        }
+    }
+
+    fn finish(self) -> Result<BuildRecord, RecordError> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => self.parser.finish(),
+        }
+    }
+}
+
+/// The builder's own last message, with the step at which it failed.
+fn cause(record: Result<BuildRecord, RecordError>, status: std::process::ExitStatus) -> String {
+    let record = match record {
+        Ok(record) => record,
+        Err(error) => return format!("buildx ended with {status}, and {error}"),
+    };
+    let said = record.text.iter().rev().find_map(|line| line.strip_prefix("ERROR: "));
+    let said = said.or(record.text.last().map(String::as_str)).unwrap_or_default();
+    match record.error {
+        Some((step, _)) if !said.is_empty() => format!("{step}: {said}"),
+        Some((step, error)) => format!("{step}: {error}"),
+        None if !said.is_empty() => said.to_owned(),
+        None => format!("buildx ended with {status} and said nothing"),
+    }
+}

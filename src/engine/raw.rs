@@ -1,0 +1,127 @@
+//! One request that bollard cannot make: before Engine 29 its typed answer of `/system/df` has no
+//! build cache records. HTTP/1.0, so that the answer ends with the connection.
+
+use serde::Deserialize;
+use std::io::{Error, ErrorKind};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// One of BuildKit's build cache records.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct CacheRecord {
+    /// Its id.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// What it is of, such as `mount / from exec /bin/sh -c make`.
+    #[serde(rename = "Description", default)]
+    pub description: String,
+    #[serde(rename = "CreatedAt", default)]
+    created_at: String,
+}
+
+impl CacheRecord {
+    /// When it was created, by the engine's clock.
+    pub(super) fn created(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(&self.created_at, &Rfc3339).ok()
+    }
+}
+
+#[derive(Deserialize)]
+struct DiskUsage {
+    #[serde(rename = "BuildCache", default)]
+    before_29: Option<Vec<CacheRecord>>,
+    #[serde(rename = "BuildCacheUsage", default)]
+    from_29: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    #[serde(rename = "Items", default)]
+    items: Option<Vec<CacheRecord>>,
+}
+
+/// All build cache records of the engine at this address.
+pub(super) async fn cache_records(address: &str, api: &str) -> Result<Vec<CacheRecord>, Error> {
+    // Older engines ignore the query and count everything else as well.
+    let path = format!("/v{api}/system/df?type=build-cache&verbose=1");
+    let answer = get(address, &path).await?;
+    let usage: DiskUsage = serde_json::from_slice(&answer).map_err(Error::other)?;
+    Ok(usage.before_29.or(usage.from_29.and_then(|usage| usage.items)).unwrap_or_default())
+}
+
+async fn get(address: &str, path: &str) -> Result<Vec<u8>, Error> {
+    if let Some(socket) = address.strip_prefix("unix://") {
+        exchange(tokio::net::UnixStream::connect(socket).await?, path).await
+    } else {
+        let host = address.trim_start_matches("tcp://").trim_start_matches("http://");
+        exchange(tokio::net::TcpStream::connect(host.trim_end_matches('/')).await?, path).await
+    }
+}
+
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    path: &str,
+) -> Result<Vec<u8>, Error> {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    body(&answer).map(<[u8]>::to_vec)
+}
+
+fn body(answer: &[u8]) -> Result<&[u8], Error> {
+    let broken = |what: String| Error::new(ErrorKind::InvalidData, what);
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+    let (head, body) = match end {
+        Some(at) => (String::from_utf8_lossy(&answer[..at]), &answer[at + 4..]),
+        None => return Err(broken("the answer has no end of its head".to_owned())),
+    };
+    let status = head.lines().next().unwrap_or_default();
+    if status.split_whitespace().nth(1) != Some("200") {
+        return Err(broken(format!("{status}: {}", String::from_utf8_lossy(body).trim())));
+    }
+    // A shortened answer would look like an engine with fewer records.
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+    });
+    if length.is_some_and(|length| length != body.len()) {
+        return Err(Error::new(ErrorKind::UnexpectedEof, "the answer is cut off"));
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_what_follows_the_head() {
+        assert_eq!(body(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}").unwrap(), b"{}");
+        assert_eq!(body(b"HTTP/1.0 200 OK\r\n\r\n{}").unwrap(), b"{}");
+    }
+
+    #[test]
+    fn cut_off_refused_and_empty_answers_are_errors() {
+        for answer in [
+            &b""[..],
+            b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n{}",
+            b"HTTP/1.0 500 Internal Server Error\r\n\r\n{\"message\":\"x\"}",
+        ] {
+            assert!(body(answer).is_err());
+        }
+    }
+
+    #[test]
+    fn records_of_old_and_new_engines_are_read() {
+        let old = r#"{"LayersSize":1,"BuildCache":[{"ID":"a","Description":"d",
+            "CreatedAt":"2026-11-24T06:29:42.506680759Z"}]}"#;
+        let new = r#"{"BuildCacheUsage":{"Items":[{"ID":"b"}]}}"#;
+        let old: DiskUsage = serde_json::from_str(old).unwrap();
+        let record = &old.before_29.unwrap()[0];
+        assert_eq!((record.id.as_str(), record.created().unwrap().year()), ("a", 2026));
+        let new: DiskUsage = serde_json::from_str(new).unwrap();
+        assert_eq!(new.from_29.unwrap().items.unwrap()[0].id, "b");
+    }
+}

@@ -1,0 +1,332 @@
+//! What is on an engine, and removing from it what a run made and nothing else.
+
+use super::raw::{self, CacheRecord};
+use super::shared::{Window, failure};
+use super::{EngineError, Owned, Snapshot, Trace, instructions};
+use bollard::Docker;
+use bollard::models::ImageSummary;
+use bollard::query_parameters::{
+    ListImagesOptions, PruneBuildOptions, RemoveImageOptions, TagImageOptions,
+};
+use futures_util::{StreamExt, stream};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use time::OffsetDateTime;
+
+/// Removals that run at the same time.
+const AT_ONCE: usize = 4;
+
+pub(super) struct Upkeep<'a> {
+    pub docker: &'a Docker,
+    pub address: &'a str,
+    pub api: &'a str,
+}
+
+impl Upkeep<'_> {
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, EngineError> {
+        let (images, records) = tokio::join!(self.images(), self.records());
+        let images = images?;
+        Ok(Snapshot {
+            tags: images
+                .iter()
+                .flat_map(|image| tags(image).map(|tag| (tag.to_owned(), image.id.clone())))
+                .collect(),
+            images: images.into_iter().map(|image| image.id).collect(),
+            records: records?.into_iter().map(|record| record.id).collect(),
+        })
+    }
+
+    pub(super) async fn reset(
+        &self,
+        owned: &Owned,
+        before: &Snapshot,
+        windows: Option<&[Window]>,
+    ) -> Result<(), EngineError> {
+        // Records keep nothing of the image store, nor it of them: both at the same time.
+        let (images, records) = tokio::join!(
+            self.reset_images(owned, before),
+            self.reset_records(owned, before, windows)
+        );
+        images.and(records)
+    }
+
+    async fn reset_images(&self, owned: &Owned, before: &Snapshot) -> Result<(), EngineError> {
+        let mut first = None;
+        let mut keep = |result: Result<(), EngineError>| {
+            if let Err(error) = result {
+                first.get_or_insert(error);
+            }
+        };
+        let now = self.images().await?;
+        let named: HashMap<&str, &str> =
+            now.iter().flat_map(|image| tags(image).map(|tag| (tag, image.id.as_str()))).collect();
+        let mut ids: BTreeSet<String> =
+            owned.images.iter().filter_map(|id| resolve(&now, id)).collect();
+        for tag in &owned.tags {
+            let current = named.get(tag.as_str()).copied();
+            let earlier = before.tags.get(tag).map(String::as_str);
+            if current != earlier {
+                // Whatever our tag names now was built, pulled or loaded by us.
+                ids.extend(current.map(str::to_owned));
+                keep(match earlier {
+                    Some(image) => self.put_back(tag, image).await,
+                    None => self.remove(tag).await,
+                });
+            }
+        }
+        ids.retain(|id| !before.images.contains(id));
+        if !ids.is_empty() {
+            let now = self.images().await?;
+            for generation in generations(&now, &ids) {
+                let removals: Vec<_> = generation.into_iter().map(|id| self.remove(id)).collect();
+                let mut removed = stream::iter(removals).buffer_unordered(AT_ONCE);
+                while let Some(result) = removed.next().await {
+                    keep(result);
+                }
+            }
+        }
+        first.map_or(Ok(()), Err)
+    }
+
+    async fn reset_records(
+        &self,
+        owned: &Owned,
+        before: &Snapshot,
+        windows: Option<&[Window]>,
+    ) -> Result<(), EngineError> {
+        let in_time = |record: &CacheRecord| match (windows, record.created()) {
+            (Some(windows), Some(at)) => windows.iter().any(|window| window.covers(at)),
+            _ => true,
+        };
+        let ids: Vec<String> = self
+            .records()
+            .await?
+            .into_iter()
+            .filter(|record| !before.records.contains(&record.id))
+            .filter(|record| owned.records.contains(&record.id) || in_time(record))
+            .map(|record| record.id)
+            .collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        // The engine reads the filter as a regular expression; ids are letters and digits.
+        let filter = format!("^({})$", ids.join("|"));
+        let options = PruneBuildOptions {
+            all: Some(true),
+            filters: Some(HashMap::from([("id".to_owned(), vec![filter])])),
+            ..PruneBuildOptions::default()
+        };
+        let pruned = self.docker.prune_build(Some(options)).await;
+        pruned.map_err(|error| self.failure("remove build cache records", "", error))?;
+        Ok(())
+    }
+
+    pub(super) async fn leftovers(
+        &self,
+        owned: &Owned,
+        before: &Snapshot,
+        trace: &Trace,
+    ) -> Result<Owned, EngineError> {
+        let (images, records) = tokio::join!(self.images(), self.records());
+        let images = images?;
+        let instructions = instructions::of(&trace.dockerfiles);
+        let candidates: Vec<&ImageSummary> = images
+            .iter()
+            .filter(|image| !before.images.contains(&image.id) && tags(image).next().is_none())
+            .filter(|image| {
+                // Whole seconds only: the second in which a build began counts.
+                let created = OffsetDateTime::from_unix_timestamp(image.created);
+                created.is_ok_and(|at| {
+                    trace.covers(at) || trace.covers(at + time::Duration::milliseconds(999))
+                })
+            })
+            .collect();
+        let mut ours: BTreeSet<String> = owned
+            .images
+            .iter()
+            .filter_map(|id| resolve(&images, id))
+            .chain(images.iter().filter_map(|image| {
+                tags(image).any(|tag| owned.tags.contains(tag)).then(|| image.id.clone())
+            }))
+            .filter(|id| !before.images.contains(id))
+            .collect();
+        let mut found = BTreeSet::new();
+        for image in &candidates {
+            if self.made_by(&image.id, &instructions).await? {
+                found.insert(image.id.clone());
+            }
+        }
+        // What stems from an owned image is ours, through any number of generations.
+        ours.extend(found.iter().cloned());
+        loop {
+            let more: Vec<_> = candidates
+                .iter()
+                .filter(|image| !ours.contains(&image.id) && ours.contains(&image.parent_id))
+                .map(|image| image.id.clone())
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            found.extend(more.iter().cloned());
+            ours.extend(more);
+        }
+        // Somebody builds upon it, or runs it: it is in use, whoever made it.
+        loop {
+            let used: BTreeSet<String> = images
+                .iter()
+                .filter(|image| !ours.contains(&image.id) && found.contains(&image.parent_id))
+                .map(|image| image.parent_id.clone())
+                .collect();
+            if used.is_empty() {
+                break;
+            }
+            found.retain(|id| !used.contains(id));
+            ours.retain(|id| !used.contains(id));
+        }
+        let records = records?
+            .into_iter()
+            .filter(|record| !before.records.contains(&record.id))
+            .filter(|record| record.created().is_some_and(|at| trace.covers(at)))
+            .filter(|record| instructions::may_make(&instructions, &record.description))
+            .map(|record| record.id)
+            .collect();
+        Ok(Owned { tags: BTreeSet::new(), images: found, records })
+    }
+
+    /// Whether the newest layer of an image is what one of these instructions makes.
+    async fn made_by(&self, id: &str, instructions: &[String]) -> Result<bool, EngineError> {
+        let history = self.docker.image_history(id).await;
+        match history.map_err(|error| self.failure("inspect", id, error)) {
+            Ok(history) => Ok(history
+                .first()
+                .is_some_and(|newest| instructions::made(instructions, &newest.created_by))),
+            // Gone since it was listed.
+            Err(EngineError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn images(&self) -> Result<Vec<ImageSummary>, EngineError> {
+        let options = ListImagesOptions { all: true, ..ListImagesOptions::default() };
+        let images = self.docker.list_images(Some(options)).await;
+        images.map_err(|error| self.failure("list", "images", error))
+    }
+
+    async fn records(&self) -> Result<Vec<CacheRecord>, EngineError> {
+        raw::cache_records(self.address, self.api).await.map_err(|source| EngineError::Io {
+            operation: "list".to_owned(),
+            reference: "build cache records".to_owned(),
+            source,
+        })
+    }
+
+    /// Removes a tag, or an image by id if nothing holds it. Parents are left alone: they may be
+    /// the user's.
+    async fn remove(&self, name: &str) -> Result<(), EngineError> {
+        let options = RemoveImageOptions { noprune: true, ..RemoveImageOptions::default() };
+        let removed = self.docker.remove_image(name, Some(options), None).await;
+        match removed.map_err(|error| self.failure("remove", name, error)) {
+            Ok(_) | Err(EngineError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a tag back to the image that it named before.
+    async fn put_back(&self, tag: &str, image: &str) -> Result<(), EngineError> {
+        let (repository, label) = tag.rsplit_once(':').unwrap_or((tag, "latest"));
+        let options =
+            TagImageOptions { repo: Some(repository.to_owned()), tag: Some(label.to_owned()) };
+        let put = self.docker.tag_image(image, Some(options)).await;
+        put.map_err(|error| self.failure("put back the tag", tag, error))
+    }
+
+    fn failure(
+        &self,
+        operation: &str,
+        reference: &str,
+        error: bollard::errors::Error,
+    ) -> EngineError {
+        failure(operation, reference, self.address, error)
+    }
+}
+
+fn tags(image: &ImageSummary) -> impl Iterator<Item = &str> {
+    image.repo_tags.iter().map(String::as_str).filter(|tag| *tag != "<none>:<none>")
+}
+
+/// The full id of a possibly short one, if exactly one image has it.
+fn resolve(images: &[ImageSummary], id: &str) -> Option<String> {
+    let id = id.strip_prefix("sha256:").unwrap_or(id);
+    let mut found = images.iter().filter(|image| {
+        image.id.strip_prefix("sha256:").unwrap_or(&image.id).starts_with(id) && id.len() >= 12
+    });
+    match (found.next(), found.next()) {
+        (Some(image), None) => Some(image.id.clone()),
+        _ => None,
+    }
+}
+
+/// Those of `ids` that nobody has tagged, in groups: an image comes in a later group than all
+/// that were built upon it.
+fn generations<'a>(images: &'a [ImageSummary], ids: &BTreeSet<String>) -> Vec<Vec<&'a str>> {
+    let untagged: BTreeMap<&str, &ImageSummary> = images
+        .iter()
+        .filter(|image| ids.contains(&image.id) && tags(image).next().is_none())
+        .map(|image| (image.id.as_str(), image))
+        .collect();
+    let mut depths: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for (id, image) in &untagged {
+        let mut depth = 0;
+        let mut parent = image.parent_id.as_str();
+        while let Some(next) = untagged.get(parent) {
+            depth += 1;
+            parent = next.parent_id.as_str();
+        }
+        depths.entry(depth).or_default().push(id);
+    }
+    depths.into_values().rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(id: &str, parent: &str, tags: &[&str]) -> ImageSummary {
+        ImageSummary {
+            id: format!("sha256:{id:0<64}"),
+            parent_id: if parent.is_empty() {
+                String::new()
+            } else {
+                format!("sha256:{parent:0<64}")
+            },
+            repo_tags: tags.iter().map(|&tag| tag.to_owned()).collect(),
+            ..ImageSummary::default()
+        }
+    }
+
+    #[test]
+    fn children_go_before_their_parents_and_tagged_images_stay() {
+        let images = [
+            image("a", "base", &[]),
+            image("b", "a", &["<none>:<none>"]),
+            image("c", "b", &[]),
+            image("d", "a", &["user:1"]),
+            image("e", "base", &[]),
+        ];
+        let ids = images.iter().take(4).map(|image| image.id.clone()).collect();
+        let groups: Vec<Vec<String>> = generations(&images, &ids)
+            .into_iter()
+            .map(|group| group.into_iter().map(|id| id[7..8].to_owned()).collect())
+            .collect();
+        assert_eq!(groups, [["c"], ["b"], ["a"]]);
+    }
+
+    #[test]
+    fn a_short_id_must_be_long_enough_and_unique() {
+        let images = [image("0123456789ab1", "", &[]), image("0123456789ab2", "", &[])];
+        assert_eq!(resolve(&images, "0123456789ab"), None);
+        assert_eq!(resolve(&images, "0123456789ab1"), Some(images[0].id.clone()));
+        assert_eq!(resolve(&images, &images[1].id), Some(images[1].id.clone()));
+        assert_eq!(resolve(&images[..1], "0123"), None);
+        assert_eq!(resolve(&images[..1], ""), None);
+    }
+}
