@@ -7,7 +7,7 @@ use breakeven::model::plan::{
     Availability, Candidate, Change, Edit, Limits, PLAN_VERSION, RegistryPlan, Relevance,
     StageLayout, StepLayout, Workload,
 };
-use breakeven::model::{Builder, Cell, EngineKind, Event, Plan, PullMode, Sample, Status};
+use breakeven::model::{Cell, EngineKind, Event, Plan, PullMode, Sample, Status};
 use breakeven::run::journal::Journal;
 use breakeven::run::ledger::{Header, Ledger};
 use breakeven::run::{Outcome, execute, publish};

@@ -1,5 +1,8 @@
 //! Exit codes: what a script can rely on.
 
+use crate::engine::EngineError;
+use crate::run::RunError;
+use crate::run::job::JobError;
 use std::process::ExitCode;
 
 /// How the command ended. The numbers are a promise; README and `--help` list them.
@@ -56,6 +59,42 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+/// The exit code of what ended a run. A new kind of error needs a code to compile.
+pub fn of_run(error: &RunError) -> Exit {
+    match error {
+        RunError::Engine(error) => of_engine(error),
+        RunError::Registry(_) | RunError::Storage(_) | RunError::ResetTimedOut { .. } => {
+            Exit::Unavailable
+        }
+        RunError::Job(error) => of_job(error),
+        RunError::Seeding { source, .. } => of_job(source),
+        RunError::Workspace(_) | RunError::Journal(_) | RunError::UnknownStrategy(_) => Exit::Usage,
+        RunError::Ledger(_) | RunError::Report(_) | RunError::Scratch { .. } => Exit::Fault,
+    }
+}
+
+/// A build that fails before anything is measured is a matter of the workload.
+fn of_job(error: &JobError) -> Exit {
+    match error {
+        JobError::Engine(EngineError::Failed { operation, .. }) if operation == "build" => {
+            Exit::Usage
+        }
+        JobError::Engine(error) => of_engine(error),
+        JobError::Storage(_) | JobError::TimedOut { .. } => Exit::Unavailable,
+        JobError::Interrupted { .. } => Exit::Interrupted,
+    }
+}
+
+fn of_engine(error: &EngineError) -> Exit {
+    match error {
+        EngineError::Unavailable { .. }
+        | EngineError::NotCapable { .. }
+        | EngineError::NotFound { .. }
+        | EngineError::Failed { .. } => Exit::Unavailable,
+        EngineError::Io { .. } => Exit::Fault,
     }
 }
 

@@ -1,13 +1,19 @@
 //! The command line: one file per subcommand. Data goes to stdout, everything else to stderr.
 
+mod clean;
 pub mod exit;
 pub mod output;
 pub mod plan;
+mod progress;
+mod report;
+mod run;
 
 use crate::config::ConfigError;
+use crate::run::RunError;
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
 
 /// Measures whether carrying an image build cache from one CI job to the next pays off.
 #[derive(Debug, Parser)]
@@ -20,6 +26,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Plan(plan::Args),
+    Run(run::Args),
+    Report(report::Args),
+    Clean(clean::Args),
 }
 
 /// Why a command did not succeed.
@@ -28,6 +37,12 @@ pub enum CliError {
     /// The configuration is not right.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A run could not be carried out, reported or cleaned up.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A run ended early; what it had measured is reported.
+    #[error("the run ended early, what it had measured is reported: {0}")]
+    Early(RunError),
     /// What was asked for on the command line cannot be done.
     #[error("{0}")]
     Usage(String),
@@ -46,9 +61,10 @@ pub enum CliError {
 
 impl CliError {
     /// The exit code that it means.
-    pub const fn exit(&self) -> Exit {
+    pub fn exit(&self) -> Exit {
         match self {
             Self::Config(_) | Self::Usage(_) => Exit::Usage,
+            Self::Run(error) | Self::Early(error) => exit::of_run(error),
             Self::Io { .. } | Self::Fault(_) => Exit::Fault,
         }
     }
@@ -56,8 +72,14 @@ impl CliError {
 
 /// Runs the command that the process was called with.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let filter = EnvFilter::try_from_env("BREAKEVEN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let result = match command {
         Command::Plan(args) => plan::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Clean(args) => clean::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -66,4 +88,10 @@ pub fn main() -> ExitCode {
             error.exit().into()
         }
     }
+}
+
+/// The runtime that a command's asynchronous work runs on.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Runtime::new()
+        .map_err(|error| CliError::Fault(format!("starting the runtime: {error}")))
 }

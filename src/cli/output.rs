@@ -1,7 +1,13 @@
 //! Data to stdout, messages to stderr.
 
 use super::CliError;
-use std::io::{ErrorKind, Write};
+use crate::report::{self, Model, Style};
+use crate::run::{Published, RunError};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
+
+/// Columns of a table that does not go to a terminal.
+const WIDTH: usize = 120;
 
 /// Writes data. A reader that has seen enough (`| head`) is no error.
 pub fn data(text: &str) -> Result<(), CliError> {
@@ -18,4 +24,23 @@ pub fn data(text: &str) -> Result<(), CliError> {
 pub fn message(text: &str) {
     // Where stderr is closed nobody is told of it either.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes the report of a run.
+pub fn show(published: &Published, dir: &Path) -> Result<(), CliError> {
+    let model = Model::new(&published.plan, &published.events, &published.decision)
+        .map_err(RunError::from)?;
+    data(&report::terminal(&model, style(), dir))
+}
+
+/// Whether an environment variable is set to something.
+pub fn is_set(key: &str) -> bool {
+    std::env::var_os(key).is_some_and(|value| !value.is_empty())
+}
+
+/// Colour only on a terminal, without `NO_COLOR`, and not under `CI`; the terminal's width.
+fn style() -> Style {
+    let terminal = std::io::stdout().is_terminal();
+    let width = if terminal { usize::from(console::Term::stdout().size().1) } else { WIDTH };
+    Style { color: terminal && !is_set("NO_COLOR") && !is_set("CI"), width }
 }

@@ -1,7 +1,7 @@
 //! Pull and push.
 
 use super::shared::failure;
-use super::{EngineError, PushOutcome, StepLog};
+use super::{EngineError, PushOutcome, StepLog, address};
 use crate::model::ImageRef;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
@@ -111,37 +111,50 @@ async fn credentials(
     reference: &ImageRef,
 ) -> Result<Option<DockerCredentials>, EngineError> {
     let registry = reference.registry().to_owned();
-    let server = registry.clone();
-    let answer =
-        tokio::task::spawn_blocking(move || docker_credential::get_credential(&server)).await;
     let unusable = |cause: String| EngineError::NotCapable {
         what: format!("{operation} {reference}"),
         cause: format!("the credentials for {registry} could not be had: {cause}"),
         advice: format!("Try `docker login {registry}`"),
     };
-    match answer.map_err(|error| unusable(error.to_string()))? {
+    let Some(file) = address::config_folder().map(|folder| folder.join("config.json")) else {
+        return Ok(None);
+    };
+    let config = match std::fs::File::open(&file) {
+        Ok(config) => std::io::BufReader::new(config),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unusable(format!("{}: {error}", file.display()))),
+    };
+    let server = registry.clone();
+    // A helper is a program that may take its time.
+    let found = tokio::task::spawn_blocking(move || credentials_in(config, &server)).await;
+    found.map_err(|error| unusable(error.to_string()))?.map_err(unusable)
+}
+
+fn credentials_in(
+    config: impl std::io::Read,
+    registry: &str,
+) -> Result<Option<DockerCredentials>, String> {
+    let serveraddress = Some(registry.to_owned());
+    match docker_credential::get_credential_from_reader(config, registry) {
         Ok(DockerCredential::UsernamePassword(username, password)) => Ok(Some(DockerCredentials {
             username: Some(username),
             password: Some(password),
-            serveraddress: Some(registry),
+            serveraddress,
             ..DockerCredentials::default()
         })),
         Ok(DockerCredential::IdentityToken(token)) => Ok(Some(DockerCredentials {
             identitytoken: Some(token),
-            serveraddress: Some(registry),
+            serveraddress,
             ..DockerCredentials::default()
         })),
-        Err(
-            CredentialRetrievalError::NoCredentialConfigured
-            | CredentialRetrievalError::ConfigNotFound,
-        ) => Ok(None),
+        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
         // A helper's word for "I have none for this registry".
         Err(CredentialRetrievalError::HelperFailure { stdout, .. })
             if stdout.contains("credentials not found") =>
         {
             Ok(None)
         }
-        Err(error) => Err(unusable(error.to_string())),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -180,5 +193,17 @@ mod tests {
         for cause in ["Get http://x/v2/: dial tcp: lookup x: host not found", "received 500"] {
             assert!(!says_missing(cause), "{cause}");
         }
+    }
+
+    #[test]
+    fn credentials_come_from_the_docker_config() {
+        // `me:secret` in base64.
+        let config = r#"{"auths":{"127.0.0.1:5000":{"auth":"bWU6c2VjcmV0"}}}"#;
+        let found = credentials_in(config.as_bytes(), "127.0.0.1:5000").unwrap().unwrap();
+        assert_eq!(found.username.as_deref(), Some("me"));
+        assert_eq!(found.password.as_deref(), Some("secret"));
+        assert_eq!(credentials_in(config.as_bytes(), "127.0.0.1:5001").unwrap(), None);
+        assert_eq!(credentials_in(&b"{}"[..], "127.0.0.1:5001").unwrap(), None);
+        assert!(credentials_in(&b"no json"[..], "127.0.0.1:5001").is_err());
     }
 }

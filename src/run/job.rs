@@ -227,7 +227,13 @@ impl Runner<'_, '_> {
         // Between two timed requests, for the proof: which sources the engine holds itself.
         let mut local = Vec::new();
         for source in &sources {
-            local.push((source.clone(), engine.inspect(&source.to_string()).await?));
+            let facts = engine.inspect(&source.to_string()).await?;
+            // The build may take this name away from an image that was pulled or loaded; its id is
+            // then all that leads to it.
+            if let Some(facts) = &facts {
+                (self.context.made)(Made::Image(&facts.id));
+            }
+            local.push((source.clone(), facts));
         }
         (self.context.made)(Made::Tag(&step.tag.to_string()));
         let workload = self.context.workload;

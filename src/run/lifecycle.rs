@@ -21,6 +21,11 @@ pub fn scratch(run: &str) -> PathBuf {
     std::env::temp_dir().join(format!("breakeven-{run}"))
 }
 
+/// The folder of the managed registry within a run's folder.
+pub fn registry_folder(scratch: &Path) -> PathBuf {
+    scratch.join("registry")
+}
+
 /// Carries out a plan on an engine and writes plan and journal into `out`.
 pub async fn conduct(
     plan: &Plan,
@@ -67,11 +72,11 @@ async fn with_scratch(
     cancel: &CancellationToken,
     listener: &(dyn Fn(&Event) + Send + Sync),
 ) -> Result<(Outcome, Closed), RunError> {
-    std::fs::create_dir_all(scratch).map_err(RunError::scratch(scratch))?;
+    let own_storage = scratch.join("storage");
+    std::fs::create_dir_all(&own_storage).map_err(RunError::scratch(scratch))?;
     let registry: Arc<dyn registry::Registry> =
-        registry::open(&plan.registry, &plan.run, &scratch.join("registry")).await?.into();
-    let storage =
-        storage::open(plan.storage.as_deref(), &plan.run, &scratch.join("storage")).await;
+        registry::open(&plan.registry, &plan.run, &registry_folder(scratch)).await?.into();
+    let storage = storage::open(plan.storage.as_deref(), &plan.run, &own_storage).await;
     let storage: Arc<dyn storage::Storage> = match storage {
         Ok(storage) => storage.into(),
         Err(error) => {

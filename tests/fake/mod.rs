@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use breakeven::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned,
-    PushOutcome, Seen, Snapshot, StepLog, Trace,
+    PushOutcome, Snapshot, StepLog, Trace,
 };
 use breakeven::model::{ArchiveName, Builder, ImageRef, StepRecord};
 use breakeven::registry::{Registry, RegistryError, Seed};
@@ -138,7 +138,7 @@ impl Engine for Fake {
     async fn build(
         &self,
         request: &BuildRequest<'_>,
-        seen: &Seen<'_>,
+        seen: &(dyn for<'s> Fn(&'s str) + Send + Sync),
         log: &mut StepLog,
     ) -> Result<BuildOutcome, EngineError> {
         self.operation("build", request.tag)?;

@@ -1,6 +1,6 @@
 //! What the tests on the real engine share. No engine is a failure, never a skip.
 
-use breakeven::engine::{self, Engine, Snapshot};
+use breakeven::engine::{Engine, SharedEngine, Snapshot};
 use breakeven::model::{Event, Sample};
 use breakeven::run::journal;
 use std::collections::BTreeSet;
@@ -19,10 +19,10 @@ pub struct Bed {
 }
 
 /// The article fixture with knobs that make its builds quick.
-pub const ARTICLE: &str = r#"
+pub const ARTICLE: &str = r##"
 [workload.article]
 context = "FIXTURES/article"
-build_args = { PACKAGE_SECONDS = "0", PACKAGE_MB = "1", DEPS_SECONDS = "0", DEPS_MB = "2" }
+build_args = { PACKAGE_SECONDS = "SALT", PACKAGE_MB = "1", DEPS_SECONDS = "0", DEPS_MB = "2" }
 
 [change.app]
 weight = 8
@@ -36,7 +36,7 @@ edits = [{ append = "Gemfile", text = "# {nonce}\n" }]
 
 [candidate.main]
 lacks = ["app"]
-"#;
+"##;
 
 impl Bed {
     pub fn new() -> Self {
@@ -48,11 +48,13 @@ impl Bed {
         self.dir.path().join(name)
     }
 
-    /// Writes a configuration; `FIXTURES` in it becomes the fixtures' folder.
+    /// Writes a configuration; `FIXTURES` in it becomes the fixtures' folder, and `SALT` a number
+    /// of seconds close to 0 that no other build has, so that no cache of others can serve.
     pub fn config(&self, text: &str) -> PathBuf {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
         let path = self.path("breakeven.toml");
-        std::fs::write(&path, text.replace("FIXTURES", &fixtures.to_string_lossy())).unwrap();
+        let text = text.replace("FIXTURES", &fixtures.to_string_lossy());
+        std::fs::write(&path, text.replace("SALT", &salt())).unwrap();
         path
     }
 
@@ -123,6 +125,11 @@ impl Bed {
     }
 }
 
+/// Seconds close to 0 that differ between runs of the tests.
+pub fn salt() -> String {
+    format!("0.000{}", std::process::id())
+}
+
 /// Counts as the child of this test; killed if the test fails before it ends.
 pub struct Running {
     pub child: Child,
@@ -184,7 +191,7 @@ pub struct Holdings {
 pub fn holdings() -> Holdings {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let snapshot = runtime.block_on(async {
-        let engine = engine::connect(None).expect("an engine: run scripts/setup.sh");
+        let engine = SharedEngine::connect(None).await.expect("an engine: run scripts/setup.sh");
         engine.snapshot().await.expect("an engine: run scripts/setup.sh")
     });
     let list = |arguments: &[&str]| -> BTreeSet<String> {
