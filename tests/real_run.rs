@@ -74,7 +74,10 @@ fn the_first_build_ever_populates_and_a_single_stage_needs_no_stages() {
     let bed = Bed::new();
     let config = ARTICLE.replace("FIXTURES/article", "FIXTURES/single-stage")
         + "[[availability]]\nhave = []\n[[availability]]\nhave = [\"main\"]\n";
-    let output = bed.run(&config, &["--rounds", "1", "--only", "*/app/*/cold/*/*/*,*/app/*/pull/*/*/*,*/app/*/inline/*/*/*"]);
+    let output = bed.run(
+        &config,
+        &["--rounds", "1", "--only", "*/app/*/cold/*/*/*,*/app/*/pull/*/*/*,*/app/*/inline/*/*/*"],
+    );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     for sample in bed.samples() {
         let (state, source, hits) =
@@ -160,8 +163,18 @@ fn a_stage_cache_of_the_users_own_client_is_a_full_source_for_ours() {
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/article");
     let salted = format!("PACKAGE_SECONDS={}", real::salt());
     let arguments = [
-        "build", "-q", "-t", "breakeven-test-foreign:1", "--build-arg", &salted, "--build-arg",
-        "PACKAGE_MB=1", "--build-arg", "DEPS_SECONDS=0", "--build-arg", "DEPS_MB=2",
+        "build",
+        "-q",
+        "-t",
+        "breakeven-test-foreign:1",
+        "--build-arg",
+        &salted,
+        "--build-arg",
+        "PACKAGE_MB=1",
+        "--build-arg",
+        "DEPS_SECONDS=0",
+        "--build-arg",
+        "DEPS_MB=2",
         fixture,
     ];
     let built = std::process::Command::new("docker")

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
-use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{GetResultPayload, ObjectStoreExt, WriteMultipart};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -116,16 +116,26 @@ impl DirectoryStorage {
         Ok(Some(bytes))
     }
 
-    fn failed(&self, operation: &str, archive: &str, cause: &Cause) -> StorageError {
+    /// `written` is the folder that the operation writes to.
+    fn failed(
+        &self,
+        operation: &str,
+        archive: &str,
+        cause: &Cause,
+        written: &Path,
+    ) -> StorageError {
         let full = is_full(cause.as_ref());
         StorageError {
             operation: operation.to_owned(),
             archive: archive.to_owned(),
             address: self.ours.display().to_string(),
-            cause: if full { "the disk is full".to_owned() } else { innermost(cause.as_ref()) },
+            cause: if full {
+                format!("the disk of {} is full", written.display())
+            } else {
+                innermost(cause.as_ref())
+            },
             advice: if full {
-                "Free some space there, or name another folder (storage in breakeven.toml); \
-                 nothing half-written was left."
+                "Free some space there or use another disk; nothing half-written was left."
             } else {
                 "Check that the folder is there and may be written to."
             }
@@ -143,7 +153,7 @@ impl DirectoryStorage {
         let mut seeds = Arc::clone(&self.seeds).lock_owned().await;
         let done = tokio::task::spawn_blocking(move || work(&mut seeds)).await;
         let done = done.map_err(Cause::from).and_then(|done| done.map_err(Cause::from));
-        done.map_err(|cause| self.failed(operation, seed, &cause))
+        done.map_err(|cause| self.failed(operation, seed, &cause, &self.ours))
     }
 }
 
@@ -171,7 +181,7 @@ impl Storage for DirectoryStorage {
             Ok(name) => self.try_fetch(&name, to).await,
             Err(error) => Err(error.into()),
         };
-        done.map_err(|cause| self.failed("fetch", &archive.0, &cause))
+        done.map_err(|cause| self.failed("fetch", &archive.0, &cause, to))
     }
 
     async fn store(&self, from: &Path, archive: &ArchiveName) -> Result<u64, StorageError> {
@@ -179,7 +189,7 @@ impl Storage for DirectoryStorage {
             Ok(name) => self.try_store(from, &name).await,
             Err(error) => Err(error.into()),
         };
-        done.map_err(|cause| self.failed("store", &archive.0, &cause))
+        done.map_err(|cause| self.failed("store", &archive.0, &cause, &self.ours))
     }
 
     async fn remember(&self, seed: &str) -> Result<(), StorageError> {

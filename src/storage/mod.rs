@@ -1,5 +1,9 @@
 //! The storage that CI jobs share for image archives. `object_store` stays in this folder.
 
+mod directory;
+
+pub use directory::DirectoryStorage;
+
 use crate::model::ArchiveName;
 use async_trait::async_trait;
 use std::path::Path;
@@ -38,4 +42,15 @@ pub trait Storage: Send + Sync {
 
     /// Removes what this run kept there. Idempotent.
     async fn close(&self) -> Result<(), StorageError>;
+}
+
+/// Opens the shared storage: the folder `address`, else a new folder in `scratch`. Everything of
+/// the run lies in one folder in it, named after `run`.
+pub async fn open(
+    address: Option<&str>,
+    run: &str,
+    scratch: &Path,
+) -> Result<Box<dyn Storage>, StorageError> {
+    let folder = address.map_or(scratch, Path::new);
+    Ok(Box::new(DirectoryStorage::open(folder, run)?))
 }

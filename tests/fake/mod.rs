@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use breakeven::engine::{
-    BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned,
-    PushOutcome, Snapshot, StepLog, Trace,
+    BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
+    Snapshot, StepLog, Trace,
 };
 use breakeven::model::{ArchiveName, Builder, ImageRef, StepRecord};
 use breakeven::registry::{Registry, RegistryError, Seed};
@@ -301,8 +301,7 @@ impl Registry for Fake {
 
     async fn restore(&self, seeds: &[Seed]) -> Result<(), RegistryError> {
         let mut state = self.0.lock().unwrap();
-        state.registry =
-            seeds.iter().flat_map(|seed| state.registry_seeds[seed].clone()).collect();
+        state.registry = seeds.iter().flat_map(|seed| state.registry_seeds[seed].clone()).collect();
         Ok(())
     }
 

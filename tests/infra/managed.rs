@@ -59,7 +59,11 @@ async fn life(registry: &dyn Registry) {
     let error = registry.restore(&[Seed("never".to_owned())]).await.unwrap_err().to_string();
     assert!(error.contains("never"), "{error}");
     registry.restore(&[]).await.unwrap();
-    let error = registry.remember(&seed, &[main.reference.clone()]).await.unwrap_err().to_string();
+    let error = registry
+        .remember(&seed, std::slice::from_ref(&main.reference))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&main.reference.to_string()), "{error}");
 }
 

@@ -228,7 +228,8 @@ pub struct Users {
 impl Users {
     pub fn new() -> Self {
         let context = tempfile::tempdir().unwrap();
-        let dockerfile = "FROM breakeven-fixture-base:1\nRUN echo users > /users\nCOPY Dockerfile /d\n";
+        let dockerfile =
+            "FROM breakeven-fixture-base:1\nRUN echo users > /users\nCOPY Dockerfile /d\n";
         std::fs::write(context.path().join("Dockerfile"), dockerfile).unwrap();
         let tag = format!("breakeven-test-user:{}", std::process::id());
         let path = context.path().to_string_lossy().into_owned();
