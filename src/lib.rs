@@ -4,6 +4,9 @@
 //! A strategy is data ([`strategy`]), an engine carries it out ([`engine`]), all that happens is an
 //! event ([`model::event`]), and all that is shown is computed from recorded events ([`report`]).
 
+// Here and not in Cargo.toml, because the integration tests may unwrap.
+#![warn(clippy::unwrap_used)]
+
 pub mod cli;
 pub mod config;
 pub mod decision;

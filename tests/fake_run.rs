@@ -152,7 +152,7 @@ async fn run_and(
 
 fn samples(events: &[Event]) -> Vec<&Sample> {
     let sample = |event| match event {
-        &Event::SampleFinished { ref sample } => Some(sample.as_ref()),
+        Event::SampleFinished { sample } => Some(sample.as_ref()),
         _ => None,
     };
     events.iter().filter_map(sample).collect()

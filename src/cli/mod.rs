@@ -39,10 +39,10 @@ pub enum CliError {
     Config(#[from] ConfigError),
     /// A run could not be carried out, reported or cleaned up.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// A run ended early; what it had measured is reported.
     #[error("the run ended early, what it had measured is reported: {0}")]
-    Early(RunError),
+    Early(Box<RunError>),
     /// What was asked for on the command line cannot be done.
     #[error("{0}")]
     Usage(String),
@@ -59,6 +59,12 @@ pub enum CliError {
     Fault(String),
 }
 
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
 impl CliError {
     /// The exit code that it means.
     pub fn exit(&self) -> Exit {
@@ -73,7 +79,8 @@ impl CliError {
 /// Runs the command that the process was called with.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let filter = EnvFilter::try_from_env("BREAKEVEN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter =
+        EnvFilter::try_from_env("BREAKEVEN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
     let result = match command {
         Command::Plan(args) => plan::run(&args),

@@ -39,7 +39,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let published = run::publish(&out)?;
     output::show(&published, &out)?;
     if let Some(error) = outcome.error {
-        return Err(CliError::Early(error));
+        return Err(CliError::Early(Box::new(error)));
     }
     Ok(match outcome.ending {
         Ending::Interrupted => Exit::Interrupted,
@@ -56,9 +56,8 @@ async fn measure(mut plan: Plan, out: &Path) -> Result<run::Outcome, CliError> {
     let cancel = CancellationToken::new();
     interrupt::listen(cancel.clone(), || output::message(STOPPING))
         .map_err(|error| CliError::Fault(format!("listening for signals: {error}")))?;
-    let engine: Arc<dyn Engine> = Arc::new(
-        SharedEngine::connect(plan.engine_host.as_deref()).await.map_err(RunError::from)?,
-    );
+    let engine: Arc<dyn Engine> =
+        Arc::new(SharedEngine::connect(plan.engine_host.as_deref()).await.map_err(RunError::from)?);
     let facts = engine.facts().await.map_err(RunError::from)?;
     let builders: BTreeSet<Builder> = plan.cells.iter().map(|cell| cell.builder).collect();
     for builder in builders {

@@ -144,9 +144,12 @@ impl Upkeep<'_> {
             .images
             .iter()
             .filter_map(|id| resolve(&images, id))
-            .chain(images.iter().filter_map(|image| {
-                tags(image).any(|tag| owned.tags.contains(tag)).then(|| image.id.clone())
-            }))
+            .chain(
+                images
+                    .iter()
+                    .filter(|image| tags(image).any(|tag| owned.tags.contains(tag)))
+                    .map(|image| image.id.clone()),
+            )
             .filter(|id| !before.images.contains(id))
             .collect();
         let mut found = BTreeSet::new();

@@ -76,8 +76,8 @@ impl Bench<'_> {
         folder: &Path,
     ) -> Result<Prepared, RunError> {
         let prepared = workspace::prepare(&self.plan.workloads[workload], edits, nonce, folder)?;
-        let text = std::fs::read(&prepared.dockerfile)
-            .map_err(RunError::scratch(&prepared.dockerfile))?;
+        let text =
+            std::fs::read(&prepared.dockerfile).map_err(RunError::scratch(&prepared.dockerfile))?;
         self.ledger.dockerfile(&String::from_utf8_lossy(&text))?;
         Ok(prepared)
     }

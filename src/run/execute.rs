@@ -141,7 +141,8 @@ async fn measure(
             // A failed step is the sample's; an engine that is gone is the run's.
             bench.world.engine.facts().await?;
         }
-        let mut first = bench.ledger_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut first =
+            bench.ledger_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(error) = first.take() {
             return Err(error.into());
         }

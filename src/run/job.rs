@@ -152,7 +152,8 @@ impl Runner<'_, '_> {
             let (bytes, seconds) =
                 self.timed(Phase::Fetch, archive, storage.fetch(archive, &to)).await?;
             let operation = if bytes.is_some() { "fetch" } else { "fetch (missing)" };
-            self.note(Phase::Fetch, operation, archive, seconds).bytes_down = Some(bytes.unwrap_or(0));
+            self.note(Phase::Fetch, operation, archive, seconds).bytes_down =
+                Some(bytes.unwrap_or(0));
             if bytes.is_some() {
                 self.fetched = Some(to);
                 break;
@@ -261,21 +262,30 @@ impl Runner<'_, '_> {
             None => "build".to_owned(),
         };
         self.note(Phase::Build, &operation, &step.tag, seconds);
-        let parts =
-            [("import", outcome.import_s), ("steps", outcome.steps_s), ("export", outcome.export_s)];
+        let parts = [
+            ("import", outcome.import_s),
+            ("steps", outcome.steps_s),
+            ("export", outcome.export_s),
+        ];
         for (part, seconds) in parts {
             if let Some(seconds) = seconds {
                 self.note(Phase::Build, part, &step.tag, seconds).within = true;
             }
         }
         let number = u32::try_from(self.record.builds.len()).unwrap_or(u32::MAX);
-        self.record.steps.extend(outcome.steps.iter().cloned().map(|step| StepRecord { build: number, ..step }));
+        self.record
+            .steps
+            .extend(outcome.steps.iter().cloned().map(|step| StepRecord { build: number, ..step }));
         self.built.insert(step.tag.clone());
         self.record.builds.push(BuildEvidence { step: step.clone(), sources, local, outcome });
         Ok(())
     }
 
-    async fn save(&mut self, references: &[ImageRef], archive: &ArchiveName) -> Result<(), JobError> {
+    async fn save(
+        &mut self,
+        references: &[ImageRef],
+        archive: &ArchiveName,
+    ) -> Result<(), JobError> {
         let to = self.saved(archive);
         let mut log = std::mem::take(&mut self.record.log);
         let result = {

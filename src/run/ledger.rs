@@ -169,8 +169,11 @@ impl Ledger {
         change: impl FnOnce(&mut Inner, &str) -> io::Result<()>,
     ) -> Result<(), LedgerError> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut inner, &self.header)
-            .map_err(|source| LedgerError { operation: "writing", path: self.path.clone(), source })
+        change(&mut inner, &self.header).map_err(|source| LedgerError {
+            operation: "writing",
+            path: self.path.clone(),
+            source,
+        })
     }
 }
 

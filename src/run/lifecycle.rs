@@ -2,12 +2,12 @@
 //!
 //! Removal is armed before anything is made, goes in reverse, and never hides the first error.
 
+use super::RunError;
 use super::bench::World;
 use super::clock::SystemClock;
 use super::execute::{Outcome, execute};
 use super::journal::Journal;
 use super::ledger::{self, Header, Ledger};
-use super::RunError;
 use crate::engine::Engine;
 use crate::model::{Event, Plan};
 use crate::{registry, storage, workspace};
@@ -43,14 +43,18 @@ pub async fn conduct(
         storage: plan.storage.clone(),
     };
     let ledger = Ledger::create(&ledger::folder(), &header)?;
-    let result = with_scratch(plan, engine, &mut journal, &ledger, (&scratch, out), cancel, listener).await;
+    let result =
+        with_scratch(plan, engine, &mut journal, &ledger, (&scratch, out), cancel, listener).await;
     let removed = workspace::remove(&scratch).map_err(RunError::from);
     // Without this the ledger stays, and `breakeven clean` finds what is left.
     let clean = removed.is_ok()
         && result.as_ref().is_ok_and(|(_, closed)| closed.is_ok())
         && !matches!(
             &result,
-            Ok((Outcome { error: Some(RunError::ResetTimedOut { .. } | RunError::Engine(_)), .. }, _))
+            Ok((
+                Outcome { error: Some(RunError::ResetTimedOut { .. } | RunError::Engine(_)), .. },
+                _
+            ))
         );
     if clean {
         ledger.close()?;
@@ -99,4 +103,3 @@ async fn with_scratch(
         .unwrap_or(Err(RunError::ResetTimedOut { limit_s }));
     Ok((outcome?, closed))
 }
-

@@ -71,7 +71,9 @@ pub enum RunError {
         source: Box<job::JobError>,
     },
     /// Putting the engine back took too long.
-    #[error("removing what a sample made did not end within {limit_s} s. Run `breakeven clean`, or raise limits.cleanup")]
+    #[error(
+        "removing what a sample made did not end within {limit_s} s. Run `breakeven clean`, or raise limits.cleanup"
+    )]
     ResetTimedOut {
         /// The limit in seconds.
         limit_s: f64,

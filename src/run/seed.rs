@@ -5,9 +5,9 @@
 //! seed.
 
 use super::RunError;
+use super::bench::{Bench, competitors};
 use super::job::{JobContext, JobRecord, carry_out};
 use super::proof::CandidateFacts;
-use super::bench::{Bench, competitors};
 use crate::engine::Owned;
 use crate::model::plan::Candidate;
 use crate::model::{BuildStep, Builder, Event, Sources, Step};
@@ -40,8 +40,7 @@ impl Seeds {
         builder: Builder,
         candidate: &str,
     ) -> Option<&SeedOf> {
-        let key =
-            (workload.to_owned(), strategy.to_owned(), builder, candidate.to_owned());
+        let key = (workload.to_owned(), strategy.to_owned(), builder, candidate.to_owned());
         self.by_job.get(&key)
     }
 }
@@ -80,7 +79,9 @@ pub async fn seed(bench: &Bench<'_>) -> Result<Seeds, RunError> {
             // Oldest first, as they came into being.
             let mut result = Ok(());
             for candidate in plan.candidates.iter().filter(used).rev() {
-                result = seed_candidate(bench, &mut seeds, workload, builder, candidate, &strategies).await;
+                result =
+                    seed_candidate(bench, &mut seeds, workload, builder, candidate, &strategies)
+                        .await;
                 if result.is_err() {
                     break;
                 }
@@ -114,7 +115,8 @@ async fn seed_candidate(
         .collect();
     let folder = tempfile::tempdir_in(bench.scratch).map_err(RunError::scratch(bench.scratch))?;
     let nonce = format!("{}-{}", plan.run, candidate.name);
-    let prepared = bench.prepare(workload_name, &edits, &nonce, &folder.path().join("workspace"))?;
+    let prepared =
+        bench.prepare(workload_name, &edits, &nonce, &folder.path().join("workspace"))?;
     let mut done: BTreeMap<String, SeedOf> = BTreeMap::new();
     for id in strategies {
         let Some(strategy) = strategy::find(id) else { continue };
@@ -142,7 +144,8 @@ async fn seed_candidate(
         };
         let mut record = JobRecord::default();
         if let Err(source) = carry_out(&context, &steps, &mut record).await {
-            let log = bench.logs.join(format!("seed-{workload_name}-{builder}-{}.log", candidate.name));
+            let log =
+                bench.logs.join(format!("seed-{workload_name}-{builder}-{}.log", candidate.name));
             let text = format!("{}\n{source}\n", record.log.text());
             std::fs::write(&log, text).map_err(RunError::scratch(&log))?;
             return Err(RunError::seeding(what, log, source));

@@ -10,9 +10,7 @@ use super::seed::{SeedOf, Seeds};
 use crate::engine::{ImageFacts, Snapshot};
 use crate::model::finding as kinds;
 use crate::model::plan::{Change, Workload};
-use crate::model::{
-    BuildStep, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step,
-};
+use crate::model::{BuildStep, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step};
 use crate::registry::Seed;
 use crate::strategy::{self, CacheFrom, Job, Strategy};
 use crate::workspace::{self, Prepared};
@@ -330,10 +328,7 @@ impl Session<'_, '_> {
 
     /// What the registry holds under the names that the job gives as sources without pulling
     /// them first. Asked before the job, because the job pushes under one of these names.
-    async fn remote(
-        &self,
-        steps: &[Step],
-    ) -> Result<BTreeMap<ImageRef, RemoteFacts>, RunError> {
+    async fn remote(&self, steps: &[Step]) -> Result<BTreeMap<ImageRef, RemoteFacts>, RunError> {
         let registry = &self.bench.world.registry;
         let mut remote = BTreeMap::new();
         for step in steps {
@@ -375,4 +370,3 @@ struct Collected {
     proof: Proof,
     image_bytes: Option<u64>,
 }
-

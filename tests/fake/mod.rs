@@ -257,7 +257,6 @@ impl Engine for Fake {
             by_classic: !image.buildkit,
             inline_cache: image.buildkit,
             repo_digests: vec![format!("{reference}@{}", key(&image.keys))],
-            ..ImageFacts::default()
         }))
     }
 

@@ -76,7 +76,11 @@ mod tests {
                 base_stage: None,
                 steps: vec![run.clone(), copy(&["Gemfile"]), run],
             },
-            StageLayout { name: "1".to_owned(), base_stage: None, steps: vec![from, copy(&["app"])] },
+            StageLayout {
+                name: "1".to_owned(),
+                base_stage: None,
+                steps: vec![from, copy(&["app"])],
+            },
         ]
     }
 
@@ -105,7 +109,10 @@ mod tests {
 
     #[test]
     fn globs_and_folders() {
-        let layout = [StageLayout { steps: vec![copy(&["*.lock"]), copy(&["/src/"])], ..Default::default() }];
+        let layout = [StageLayout {
+            steps: vec![copy(&["*.lock"]), copy(&["/src/"])],
+            ..Default::default()
+        }];
         assert_eq!(untouched(&layout, &paths(&["a/x.lock"])), [2]);
         assert_eq!(untouched(&layout, &paths(&["x.lock"])), [0]);
         assert_eq!(untouched(&layout, &paths(&["src/deep/x"])), [1]);

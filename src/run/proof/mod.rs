@@ -133,7 +133,10 @@ impl Examination<'_> {
                     self.stale(reference, facts, remote);
                     self.other_builder(reference, facts.by_buildkit, facts.by_classic);
                     if evidence.cell.builder == Builder::Buildkit && !facts.inline_cache {
-                        self.note(&kinds::NO_INLINE_METADATA, format!("source {reference} (local)"));
+                        self.note(
+                            &kinds::NO_INLINE_METADATA,
+                            format!("source {reference} (local)"),
+                        );
                     }
                 } else if let Some(config) = remote.and_then(|remote| remote.config.as_ref()) {
                     let (buildkit, classic) = made_by(config);
@@ -152,8 +155,7 @@ impl Examination<'_> {
     }
 
     fn missing_sources(&mut self, build: &BuildEvidence) {
-        let exists =
-            |reference: &ImageRef| self.evidence.existing.contains(&reference.to_string());
+        let exists = |reference: &ImageRef| self.evidence.existing.contains(&reference.to_string());
         if self.evidence.cell.builder == Builder::Buildkit {
             let errors: Vec<String> = build
                 .outcome
@@ -176,7 +178,11 @@ impl Examination<'_> {
             let names: Vec<String> = wanted.iter().map(ToString::to_string).collect();
             self.note(
                 &kinds::SOURCE_MISSING,
-                format!("build of {}: none of {} is on the engine", build.step.tag, names.join(", ")),
+                format!(
+                    "build of {}: none of {} is on the engine",
+                    build.step.tag,
+                    names.join(", ")
+                ),
             );
         }
     }
@@ -243,12 +249,15 @@ impl Examination<'_> {
         let layers = |tag: &ImageRef| evidence.own.get(tag).map(|facts| &facts.layers);
         for build in earlier {
             let same_steps = build.step.target == last.step.target;
-            let same_layers =
-                layers(&build.step.tag).is_some() && layers(&build.step.tag) == layers(&last.step.tag);
+            let same_layers = layers(&build.step.tag).is_some()
+                && layers(&build.step.tag) == layers(&last.step.tag);
             if build.step.tag != last.step.tag && (same_steps || same_layers) {
                 self.note(
                     &kinds::STAGE_IS_FINAL,
-                    format!("tag {} holds every stage, like {}", build.step.tag.tag, last.step.tag.tag),
+                    format!(
+                        "tag {} holds every stage, like {}",
+                        build.step.tag.tag, last.step.tag.tag
+                    ),
                 );
             }
         }
@@ -382,11 +391,14 @@ fn made_by(config: &serde_json::Value) -> (bool, bool) {
         entry.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     };
     let buildkit = entries.iter().any(|entry| {
-        text(entry, "comment").contains("buildkit") || text(entry, "created_by").contains("# buildkit")
+        text(entry, "comment").contains("buildkit")
+            || text(entry, "created_by").contains("# buildkit")
     });
     let classic = entries.iter().any(|entry| {
         let by = text(entry, "created_by");
-        by.starts_with("/bin/sh -c") && !text(entry, "comment").contains("buildkit") && !by.contains("# buildkit")
+        by.starts_with("/bin/sh -c")
+            && !text(entry, "comment").contains("buildkit")
+            && !by.contains("# buildkit")
     });
     (buildkit, classic)
 }
