@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Data goes to stdout, everything else to stderr.
 
 pub mod exit;
+pub mod init;
 pub mod output;
 pub mod plan;
 
@@ -19,6 +20,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
     Plan(plan::Args),
 }
 
@@ -57,6 +59,7 @@ impl CliError {
 /// Runs the command that the process was called with.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Init(args) => init::run(&args),
         Command::Plan(args) => plan::run(&args),
     };
     match result {
