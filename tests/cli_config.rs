@@ -383,8 +383,11 @@ fn without_folder(line: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// Name, Dockerfile and files.
+type Wild = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
 /// Dockerfiles as they are in the wild, each with the files that it copies.
-const WILD: &[(&str, &str, &[(&str, &str)])] = &[
+const WILD: &[Wild] = &[
     ("ruby", TWO_STAGES, &[("Gemfile", "gem 'rack'"), ("app/main.rb", "puts 1\n")]),
     (
         "node",

@@ -11,6 +11,7 @@ mod names;
 mod problem;
 pub mod schema;
 mod settings;
+mod shape;
 mod workloads;
 
 pub use cells::Filter;
