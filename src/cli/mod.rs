@@ -2,6 +2,7 @@
 
 mod clean;
 pub mod exit;
+pub mod init;
 pub mod output;
 pub mod plan;
 mod progress;
@@ -25,6 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Args),
     Plan(plan::Args),
     Run(run::Args),
     Report(report::Args),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         EnvFilter::try_from_env("BREAKEVEN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
     let result = match command {
+        Command::Init(args) => init::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args),

@@ -82,7 +82,7 @@ impl From<&OverrideArgs> for Overrides {
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let config = config::load(&args.config)?;
     let plan = config.resolve(&(&args.overrides).into())?;
-    for note in &config.notes {
+    for note in config.notes(&plan) {
         output::message(&format!("note: {note}"));
     }
     let text = match args.format {

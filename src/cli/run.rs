@@ -30,10 +30,10 @@ pub struct Args {
 /// Carries it out.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let config = config::load(&args.config)?;
-    for note in &config.notes {
+    let plan = config.resolve(&(&args.overrides).into())?;
+    for note in config.notes(&plan) {
         output::message(&format!("note: {note}"));
     }
-    let plan = config.resolve(&(&args.overrides).into())?;
     let out = args.out.clone().unwrap_or_else(|| Path::new("reports").join(&plan.run));
     let outcome = runtime()?.block_on(measure(plan, &out))?;
     let published = run::publish(&out)?;

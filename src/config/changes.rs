@@ -5,7 +5,7 @@ use super::names;
 use super::problem::allowed;
 use super::schema;
 use crate::model::plan::{Change, Edit, Workload};
-use crate::workspace;
+use crate::workspace::{self, WorkspaceError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -50,15 +50,13 @@ pub(super) fn changes(
         }
         let edits: Vec<Edit> = change.edits.iter().map(|edit| resolved(edit, base)).collect();
         for (workload_name, workload) in workloads {
-            for index in 0..edits.len() {
-                if let Err(error) = try_edit(workload, &edits[..=index]) {
-                    document.problem(
-                        &["change", name, "edits", &format!("[{index}]")],
-                        format!("in the workload `{workload_name}`: {error}"),
-                        "an edit has to change what a builder is sent; globs and paths are \
-                         relative to the context, and every workload has every change",
-                    );
-                }
+            for (index, error) in useless_edits(workload, &edits) {
+                document.problem(
+                    &["change", name, "edits", &format!("[{index}]")],
+                    format!("in the workload `{workload_name}`: {error}"),
+                    "an edit has to change what a builder is sent; globs and paths are relative \
+                     to the context, and every workload has every change",
+                );
             }
         }
         all.insert(name.clone(), Change { edits, weight: change.weight });
@@ -121,14 +119,27 @@ fn resolved(edit: &schema::Edit, base: &Path) -> Edit {
     }
 }
 
-/// Whether the last of these edits does something after the others.
-fn try_edit(workload: &Workload, edits: &[Edit]) -> Result<(), workspace::WorkspaceError> {
-    let Some((last, before)) = edits.split_last() else { return Ok(()) };
-    if before.is_empty() {
-        return workspace::matches(workload, last).map(drop);
+/// Edits that cannot be made or change nothing, by their position.
+fn useless_edits(workload: &Workload, edits: &[Edit]) -> Vec<(usize, WorkspaceError)> {
+    let mut useless = Vec::new();
+    for (index, edit) in edits.iter().enumerate() {
+        let alone = workspace::matches(workload, edit);
+        // What earlier edits made, replaced or deleted can only be seen in a copy.
+        let earlier = edits[..index].iter().any(|edit| !matches!(edit, Edit::Append { .. }));
+        let result = match (alone, earlier && useless.is_empty()) {
+            (alone, false) => alone.map(drop),
+            (Ok(_), true) => try_in_copy(workload, &edits[..=index]),
+            (Err(error), true) => try_in_copy(workload, &edits[..=index]).map_err(|_| error),
+        };
+        if let Err(error) = result {
+            useless.push((index, error));
+        }
     }
-    // What earlier edits created, replaced or deleted can only be seen in a copy.
-    let io = |source| workspace::WorkspaceError::Io {
+    useless
+}
+
+fn try_in_copy(workload: &Workload, edits: &[Edit]) -> Result<(), WorkspaceError> {
+    let io = |source| WorkspaceError::Io {
         operation: "make a temporary folder in",
         path: std::env::temp_dir(),
         source,

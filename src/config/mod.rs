@@ -6,10 +6,12 @@ mod changes;
 mod competitors;
 pub mod dockerfile;
 mod document;
+pub mod guess;
 mod names;
 mod problem;
 pub mod schema;
 mod settings;
+mod shape;
 mod workloads;
 
 pub use cells::Filter;
@@ -29,8 +31,8 @@ use time::{OffsetDateTime, macros::format_description};
 pub struct Config {
     /// The file, as it was named.
     pub file: PathBuf,
-    /// What was left out or needs care, for people.
-    pub notes: Vec<String>,
+    /// What was left out or needs care.
+    notes: Vec<String>,
     /// Everything but the run's id and what can be overridden; with every cell.
     plan: Plan,
     seed: Option<u32>,
@@ -166,6 +168,18 @@ impl Config {
         plan.seed = given.unwrap_or(random & u64::from(u32::MAX));
         plan.run = run_id(random >> 32);
         if problems.is_empty() { Ok(plan) } else { Err(ConfigError::new(&self.file, problems)) }
+    }
+
+    /// What was left out of a plan of this configuration, or needs care, for people.
+    pub fn notes(&self, plan: &Plan) -> Vec<String> {
+        let mut notes = self.notes.clone();
+        if !plan.cells.iter().any(|cell| cell.strategy == plan.baseline) {
+            notes.push(format!(
+                "no cell of the baseline `{}` is left, so there will be no saving and no verdict",
+                plan.baseline
+            ));
+        }
+        notes
     }
 
     fn nothing_left(&self, place: Place) -> Problem {
