@@ -151,11 +151,13 @@ async fn run_and(
 }
 
 fn samples(events: &[Event]) -> Vec<&Sample> {
-    let sample = |event| match event {
-        Event::SampleFinished { sample } => Some(sample.as_ref()),
-        _ => None,
-    };
-    events.iter().filter_map(sample).collect()
+    let mut samples = Vec::new();
+    for event in events {
+        if let Event::SampleFinished { sample } = event {
+            samples.push(sample.as_ref());
+        }
+    }
+    samples
 }
 
 /// What the run wrote with the folder of this test taken out.
