@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod infra {
+    mod context;
     pub mod docker;
     mod external;
     mod leftovers;

@@ -1,8 +1,10 @@
 //! A registry of our own: CNCF distribution on 127.0.0.1, thrown away with the run.
 
 use super::client::Client;
+use super::leftover;
 use super::server::{Program, Server};
-use super::{Registry, RegistryError, Seed, run_path, snapshot};
+use super::snapshot::{self, Content};
+use super::{Registry, RegistryError, Seed, run_path};
 use crate::model::ImageRef;
 use async_trait::async_trait;
 use oci_client::secrets::RegistryAuth;
@@ -23,10 +25,53 @@ pub struct ManagedRegistry {
 
 struct State {
     server: Server,
-    /// Folder of each seed's snapshot.
-    seeds: BTreeMap<Seed, PathBuf>,
-    /// Number of the next snapshot's folder.
+    seeds: BTreeMap<Seed, Content>,
+    /// What the folder that is served holds, but for what was pushed since.
+    current: Vec<Seed>,
+    /// Folders that are ready for other states, by their number.
+    ready: BTreeMap<Vec<Seed>, u32>,
+    /// Number of the next such folder.
     next: u32,
+}
+
+impl State {
+    /// The union of these seeds, the first one's tags winning.
+    fn union(&self, seeds: &[Seed]) -> Result<Content, RegistryError> {
+        let mut union = Content::default();
+        for seed in seeds {
+            union.add(self.seeds.get(seed).ok_or_else(|| RegistryError::unknown(seed))?);
+        }
+        Ok(union)
+    }
+
+    /// Undoes what was pushed, then exchanges the folder for that of the wanted state. Each state
+    /// has a folder of its own, made when it is first wanted, so that only pushes are undone.
+    fn restore(&mut self, wanted: &[Seed], dir: &Path) -> Result<(), RegistryError> {
+        let (data, pool) = (dir.join("data"), dir.join("pool"));
+        let current = data.join("current");
+        let union = self.union(wanted)?;
+        if self.current != wanted {
+            // Now, not when it is wanted again: what was pushed may be large.
+            self.union(&self.current)?.enforce(&current, &pool).map_err(at)?;
+            let ready = match self.ready.remove(wanted) {
+                Some(number) => data.join(number.to_string()),
+                None => {
+                    let fresh = data.join("fresh");
+                    remove(&fresh)?;
+                    fs::create_dir(&fresh)
+                        .map_err(|error| RegistryError::io("create", &fresh, error))?;
+                    fresh
+                }
+            };
+            // The registry opens files by their path from the root for every request.
+            rename(&current, &data.join(self.next.to_string()))?;
+            let left = std::mem::replace(&mut self.current, wanted.to_vec());
+            self.ready.insert(left, self.next);
+            self.next += 1;
+            rename(&ready, &current)?;
+        }
+        union.enforce(&current, &pool).map_err(at)
+    }
 }
 
 impl ManagedRegistry {
@@ -35,10 +80,23 @@ impl ManagedRegistry {
     pub async fn start(program: &Program, run: &str, dir: &Path) -> Result<Self, RegistryError> {
         fs::create_dir_all(dir).map_err(|error| RegistryError::io("create", dir, error))?;
         let dir = fs::canonicalize(dir).map_err(|error| RegistryError::io("find", dir, error))?;
+        // What a killed run left here.
+        leftover::kill_leftover(&dir)?;
+        let pool = dir.join("pool");
+        for old in [&pool, &dir.join("data")] {
+            remove(old)?;
+        }
+        fs::create_dir(&pool).map_err(|error| RegistryError::io("create", &pool, error))?;
         let server = Server::start(program, &dir).await?;
         let prefix = format!("{}/{}", server.address, run_path(run));
         let client = Client::new(&server.address, RegistryAuth::Anonymous)?;
-        let state = State { server, seeds: BTreeMap::new(), next: 0 };
+        let state = State {
+            server,
+            seeds: BTreeMap::new(),
+            current: Vec::new(),
+            ready: BTreeMap::new(),
+            next: 0,
+        };
         Ok(Self { prefix, client, dir, state: Arc::new(Mutex::new(state)) })
     }
 
@@ -75,12 +133,9 @@ impl Registry for ManagedRegistry {
         }
         let seed = seed.clone();
         self.alone(move |state, dir| {
-            let folder = dir.join(format!("seeds/{}", state.next));
-            state.next += 1;
-            merge(&dir.join("data/current"), &folder)?;
-            if let Some(old) = state.seeds.insert(seed, folder) {
-                remove(&old)?;
-            }
+            let content =
+                Content::take(&dir.join("data/current"), &dir.join("pool")).map_err(at)?;
+            state.seeds.insert(seed, content);
             Ok(())
         })
         .await
@@ -88,23 +143,7 @@ impl Registry for ManagedRegistry {
 
     async fn restore(&self, seeds: &[Seed]) -> Result<(), RegistryError> {
         let seeds = seeds.to_vec();
-        self.alone(move |state, dir| {
-            let (current, next, old) =
-                (dir.join("data/current"), dir.join("data/next"), dir.join("data/old"));
-            // What an interrupted attempt left.
-            remove(&next)?;
-            remove(&old)?;
-            fs::create_dir(&next).map_err(|error| RegistryError::io("create", &next, error))?;
-            for seed in &seeds {
-                let folder = state.seeds.get(seed);
-                merge(folder.ok_or_else(|| RegistryError::unknown(seed))?, &next)?;
-            }
-            // The registry opens files by their path from the root for every request.
-            rename(&current, &old)?;
-            rename(&next, &current)?;
-            remove(&old)
-        })
-        .await
+        self.alone(move |state, dir| state.restore(&seeds, dir)).await
     }
 
     async fn digest(&self, reference: &ImageRef) -> Result<Option<String>, RegistryError> {
@@ -122,8 +161,9 @@ impl Registry for ManagedRegistry {
         self.alone(|state, dir| {
             let stopped = state.server.stop();
             state.seeds.clear();
+            state.ready.clear();
             let mut removed = Ok(());
-            for name in ["data", "seeds", "registry.yml", "registry.log"] {
+            for name in ["data", "pool", "registry.yml", "registry.log"] {
                 removed = removed.and(remove(&dir.join(name)));
             }
             stopped.and(removed)
@@ -132,8 +172,8 @@ impl Registry for ManagedRegistry {
     }
 }
 
-fn merge(from: &Path, to: &Path) -> Result<(), RegistryError> {
-    snapshot::merge(from, to).map_err(|(path, error)| RegistryError::io("copy", &path, error))
+fn at((path, error): snapshot::At) -> RegistryError {
+    RegistryError::io("put back", &path, error)
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), RegistryError> {
