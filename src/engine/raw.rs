@@ -18,12 +18,18 @@ pub(super) struct CacheRecord {
     pub description: String,
     #[serde(rename = "CreatedAt", default)]
     created_at: String,
+    #[serde(rename = "LastUsedAt", default)]
+    last_used_at: Option<String>,
 }
 
 impl CacheRecord {
-    /// When it was created, by the engine's clock.
-    pub(super) fn created(&self) -> Option<OffsetDateTime> {
-        OffsetDateTime::parse(&self.created_at, &Rfc3339).ok()
+    /// When it was created and when it was last used, by the engine's clock, as far as known. A
+    /// record that a cache import brought says that it was created when its original was.
+    pub(super) fn moments(&self) -> impl Iterator<Item = OffsetDateTime> {
+        [Some(&self.created_at), self.last_used_at.as_ref()]
+            .into_iter()
+            .flatten()
+            .filter_map(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
     }
 }
 
@@ -116,11 +122,14 @@ mod tests {
     #[test]
     fn records_of_old_and_new_engines_are_read() {
         let old = r#"{"LayersSize":1,"BuildCache":[{"ID":"a","Description":"d",
-            "CreatedAt":"2026-11-24T06:29:42.506680759Z"}]}"#;
+            "CreatedAt":"2026-11-24T06:29:42.506680759Z","LastUsedAt":null},{"ID":"c",
+            "CreatedAt":"2020-01-01T00:00:00Z","LastUsedAt":"2026-11-24T06:29:43Z"}]}"#;
         let new = r#"{"BuildCacheUsage":{"Items":[{"ID":"b"}]}}"#;
         let old: DiskUsage = serde_json::from_str(old).unwrap();
-        let record = &old.before_29.unwrap()[0];
-        assert_eq!((record.id.as_str(), record.created().unwrap().year()), ("a", 2026));
+        let years = |record: &CacheRecord| record.moments().map(|at| at.year()).collect::<Vec<_>>();
+        let records = old.before_29.unwrap();
+        assert_eq!((records[0].id.as_str(), years(&records[0])), ("a", vec![2026]));
+        assert_eq!(years(&records[1]), [2020, 2026]);
         let new: DiskUsage = serde_json::from_str(new).unwrap();
         assert_eq!(new.from_29.unwrap().items.unwrap()[0].id, "b");
     }

@@ -39,9 +39,12 @@ pub(super) struct Window {
     to: Option<OffsetDateTime>,
 }
 
+/// How long after its answer a builder may still note that it used a record.
+const RELEASE: time::Duration = time::Duration::milliseconds(250);
+
 impl Window {
     pub(super) fn covers(&self, moment: OffsetDateTime) -> bool {
-        self.from <= moment && self.to.is_none_or(|to| moment <= to)
+        self.from <= moment && self.to.is_none_or(|to| moment <= to + RELEASE)
     }
 }
 

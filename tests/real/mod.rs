@@ -22,7 +22,7 @@ pub struct Bed {
 pub const ARTICLE: &str = r##"
 [workload.article]
 context = "FIXTURES/article"
-build_args = { PACKAGE_SECONDS = "SALT", PACKAGE_MB = "1", DEPS_SECONDS = "0", DEPS_MB = "2" }
+build_args = { PACKAGE_SECONDS = "0", PACKAGE_MB = "1", DEPS_SECONDS = "0", DEPS_MB = "2" }
 
 [change.app]
 weight = 8
@@ -48,13 +48,15 @@ impl Bed {
         self.dir.path().join(name)
     }
 
-    /// Writes a configuration; `FIXTURES` in it becomes the fixtures' folder, and `SALT` a number
-    /// of seconds close to 0 that no other build has, so that no cache of others can serve.
+    /// Writes a configuration; `FIXTURES` in it becomes a copy of the fixtures' folder whose steps
+    /// make bytes that no other build makes, so that no cache of others can serve.
     pub fn config(&self, text: &str) -> PathBuf {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let fixtures = self.path("fixtures");
+        if !fixtures.exists() {
+            salted_fixtures(&fixtures);
+        }
         let path = self.path("breakeven.toml");
-        let text = text.replace("FIXTURES", &fixtures.to_string_lossy());
-        std::fs::write(&path, text.replace("SALT", &salt())).unwrap();
+        std::fs::write(&path, text.replace("FIXTURES", &fixtures.to_string_lossy())).unwrap();
         path
     }
 
@@ -125,9 +127,24 @@ impl Bed {
     }
 }
 
-/// Seconds close to 0 that differ between runs of the tests.
-pub fn salt() -> String {
-    format!("0.000{}", std::process::id())
+/// Copies the fixtures and gives the package and the manifest a name of this test's own.
+fn salted_fixtures(to: &Path) {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let copied = Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+    let salt = to.parent().unwrap().file_name().unwrap().to_string_lossy().replace('.', "");
+    for fixture in ["article", "single-stage"] {
+        let dockerfile = to.join(fixture).join("Dockerfile");
+        let text = std::fs::read_to_string(&dockerfile).unwrap();
+        assert!(text.contains("libsample-dev"));
+        std::fs::write(&dockerfile, text.replace("libsample-dev", &format!("lib{salt}"))).unwrap();
+        let manifest = to.join(fixture).join("Gemfile");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        std::fs::write(&manifest, format!("{text}# {salt}\n")).unwrap();
+        let served = to.join(fixture).join("app/serve.sh");
+        let text = std::fs::read_to_string(&served).unwrap();
+        std::fs::write(&served, format!("{text}# {salt}\n")).unwrap();
+    }
 }
 
 /// Counts as the child of this test; killed if the test fails before it ends.
