@@ -196,30 +196,35 @@ pub fn samples(out: &Path) -> Vec<Sample> {
     recorded.events.into_iter().filter_map(sample).collect()
 }
 
-/// Everything on the engine that a run could touch.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Holdings {
-    snapshot: Snapshot,
-    containers: BTreeSet<String>,
-    volumes: BTreeSet<String>,
-    networks: BTreeSet<String>,
-}
-
-pub fn holdings() -> Holdings {
+/// Everything on the engine that a run could touch, one line each.
+pub fn holdings() -> BTreeSet<String> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let snapshot = runtime.block_on(async {
+    let snapshot: Snapshot = runtime.block_on(async {
         let engine = SharedEngine::connect(None).await.expect("an engine: run scripts/setup.sh");
         engine.snapshot().await.expect("an engine: run scripts/setup.sh")
     });
-    let list = |arguments: &[&str]| -> BTreeSet<String> {
-        docker(arguments).lines().map(str::to_owned).collect()
+    let list = |kind: &str, arguments: &[&str]| -> Vec<String> {
+        docker(arguments).lines().map(|line| format!("{kind} {line}")).collect()
     };
-    Holdings {
-        snapshot,
-        containers: list(&["ps", "-aq", "--no-trunc"]),
-        volumes: list(&["volume", "ls", "-q"]),
-        networks: list(&["network", "ls", "-q", "--no-trunc"]),
-    }
+    let images = snapshot.images.iter().map(|id| format!("image {id}"));
+    let tags = snapshot.tags.iter().map(|(tag, id)| format!("tag {tag} of {id}"));
+    let records = snapshot.records.iter().map(|id| format!("build cache record {id}"));
+    images
+        .chain(tags)
+        .chain(records)
+        .chain(list("container", &["ps", "-aq", "--no-trunc"]))
+        .chain(list("volume", &["volume", "ls", "-q"]))
+        .chain(list("network", &["network", "ls", "-q", "--no-trunc"]))
+        .collect()
+}
+
+/// Fails with what is new and what is gone.
+#[track_caller]
+pub fn assert_as_before(before: &BTreeSet<String>, when: &str) {
+    let now = holdings();
+    let new: Vec<_> = now.difference(before).collect();
+    let gone: Vec<_> = before.difference(&now).collect();
+    assert!(new.is_empty() && gone.is_empty(), "{when}: new {new:#?}, gone {gone:#?}");
 }
 
 /// The plain docker client, as a user has it.
@@ -228,6 +233,12 @@ pub fn docker(arguments: &[&str]) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {arguments:?}: {stderr}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The lines of a run's stderr that are not about samples that went well.
+pub fn not_ok(output: &Output) -> String {
+    let stderr = text(&output.stderr);
+    stderr.lines().filter(|line| !line.contains(" ok ")).collect::<Vec<_>>().join("\n")
 }
 
 pub fn text(bytes: &[u8]) -> String {

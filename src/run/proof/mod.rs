@@ -358,9 +358,11 @@ pub fn carried_hits(record: &JobRecord) -> Vec<&StepRecord> {
 }
 
 /// The candidate whose images share the most layers with what the job built; of equals the best
-/// one. None if nothing was taken from a cache.
+/// one. None if no cache was asked for or nothing was taken from one.
 fn served<'a>(evidence: &Evidence<'a>, carried: &[&StepRecord]) -> Option<&'a CandidateFacts> {
-    if carried.is_empty() {
+    // A step that makes no content (ARG, CMD) can be known to the engine from anyone's build.
+    let found = matches!(evidence.cell.state, State::Steady | State::ReadOnly);
+    if !found || !carried.iter().any(|step| step.makes_content()) {
         return None;
     }
     let shared = |candidate: &CandidateFacts| {
