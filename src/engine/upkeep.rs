@@ -10,10 +10,15 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 use time::OffsetDateTime;
 
 /// Removals that run at the same time.
 const AT_ONCE: usize = 4;
+/// Times that a list is asked for again.
+const RETRIES: u32 = 40;
+/// Time between two of these.
+const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct Upkeep<'a> {
     pub docker: &'a Docker,
@@ -41,11 +46,12 @@ impl Upkeep<'_> {
         before: &Snapshot,
         windows: Option<&[Window]>,
     ) -> Result<(), EngineError> {
-        // Records keep nothing of the image store, nor it of them: both at the same time.
-        let (images, records) = tokio::join!(
-            self.reset_images(owned, before),
-            self.reset_records(owned, before, windows)
-        );
+        // Listed first: older engines count images while they list records, and fail if one goes
+        // away meanwhile. Removing both at the same time is safe.
+        let records = self.records().await;
+        let (images, records) = tokio::join!(self.reset_images(owned, before), async {
+            self.reset_records(records?, owned, before, windows).await
+        });
         images.and(records)
     }
 
@@ -89,6 +95,7 @@ impl Upkeep<'_> {
 
     async fn reset_records(
         &self,
+        records: Vec<CacheRecord>,
         owned: &Owned,
         before: &Snapshot,
         windows: Option<&[Window]>,
@@ -97,9 +104,7 @@ impl Upkeep<'_> {
             (Some(windows), Some(at)) => windows.iter().any(|window| window.covers(at)),
             _ => true,
         };
-        let ids: Vec<String> = self
-            .records()
-            .await?
+        let ids: Vec<String> = records
             .into_iter()
             .filter(|record| !before.records.contains(&record.id))
             .filter(|record| owned.records.contains(&record.id) || in_time(record))
@@ -209,17 +214,23 @@ impl Upkeep<'_> {
     }
 
     async fn images(&self) -> Result<Vec<ImageSummary>, EngineError> {
-        let options = ListImagesOptions { all: true, ..ListImagesOptions::default() };
-        let images = self.docker.list_images(Some(options)).await;
-        images.map_err(|error| self.failure("list", "images", error))
+        let list = || async {
+            let options = ListImagesOptions { all: true, ..ListImagesOptions::default() };
+            let images = self.docker.list_images(Some(options)).await;
+            images.map_err(|error| self.failure("list", "images", error))
+        };
+        patiently(list).await
     }
 
     async fn records(&self) -> Result<Vec<CacheRecord>, EngineError> {
-        raw::cache_records(self.address, self.api).await.map_err(|source| EngineError::Io {
-            operation: "list".to_owned(),
-            reference: "build cache records".to_owned(),
-            source,
-        })
+        let list = || async {
+            raw::cache_records(self.address, self.api).await.map_err(|source| EngineError::Io {
+                operation: "list".to_owned(),
+                reference: "build cache records".to_owned(),
+                source,
+            })
+        };
+        patiently(list).await
     }
 
     /// Removes a tag, or an image by id if nothing holds it. Parents are left alone: they may be
@@ -250,6 +261,29 @@ impl Upkeep<'_> {
     ) -> EngineError {
         failure(operation, reference, self.address, error)
     }
+}
+
+/// Asks again when the engine refuses only for the moment: because an image or layer went away
+/// while it was listing ("layer … was not found (corruption?)"), or because it answers somebody
+/// else's same question ("a disk usage operation is already running", before API 1.42).
+async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, EngineError>
+where
+    F: Future<Output = Result<T, EngineError>>,
+{
+    for _ in 0..RETRIES {
+        match ask().await {
+            Err(error) if momentary(&error) => tokio::time::sleep(PAUSE).await,
+            answer => return answer,
+        }
+    }
+    ask().await
+}
+
+fn momentary(error: &EngineError) -> bool {
+    let text = error.to_string();
+    ["was not found", "No such image", "image list", "already running"]
+        .iter()
+        .any(|sign| text.contains(sign))
 }
 
 fn tags(image: &ImageSummary) -> impl Iterator<Item = &str> {
@@ -331,5 +365,31 @@ mod tests {
         assert_eq!(resolve(&images, &images[1].id), Some(images[1].id.clone()));
         assert_eq!(resolve(&images[..1], "0123"), None);
         assert_eq!(resolve(&images[..1], ""), None);
+    }
+
+    #[tokio::test]
+    async fn a_list_is_asked_for_again_while_the_engine_is_busy() {
+        let failed = |cause: &str| EngineError::Failed {
+            operation: "list".into(),
+            reference: "images".into(),
+            cause: cause.into(),
+        };
+        let mut asked = 0;
+        let answer = patiently(|| {
+            asked += 1;
+            let busy = asked < 3;
+            async move {
+                if busy { Err(failed("a disk usage operation is already running")) } else { Ok(7) }
+            }
+        });
+        assert_eq!(answer.await.unwrap(), 7);
+        let mut asked = 0;
+        let answer: Result<(), _> = patiently(|| {
+            asked += 1;
+            async { Err(failed("permission denied")) }
+        })
+        .await;
+        assert!(answer.is_err());
+        assert_eq!(asked, 1);
     }
 }
