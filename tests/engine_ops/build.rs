@@ -208,6 +208,19 @@ async fn a_failing_build_names_its_step_and_the_builders_message() {
 }
 
 #[tokio::test]
+async fn a_base_that_is_not_there_is_named() {
+    let rig = Rig::new("no-base").await;
+    let context = rig.context_with("FROM 127.0.0.1:1/engine-ops/no-base:1\nRUN true\n");
+    for builder in Builder::ALL {
+        let error = rig.build(builder, &context, &rig.image("never"), &[]).await.unwrap_err();
+        assert!(matches!(error, EngineError::Failed { .. }), "{builder}: {error:?}");
+        assert!(error.to_string().contains("no-base:1"), "{builder}: {error}");
+        assert!(error.to_string().contains("refused"), "{builder}: {error}");
+    }
+    rig.reset().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_build_that_is_dropped_ends_on_the_engine() {
     let rig = Rig::new("dropped").await;
     for (at, builder) in Builder::ALL.into_iter().enumerate() {
