@@ -12,6 +12,7 @@ pub mod records;
 mod shared;
 mod transfer;
 mod upkeep;
+mod vertex;
 
 pub use shared::SharedEngine;
 

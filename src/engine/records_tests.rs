@@ -51,6 +51,22 @@ fn a_build_that_finds_everything() {
     assert!(!record.import_outlasts_steps);
 }
 
+/// The inline cache was all there was: no local records, the registry's image not pulled.
+#[test]
+fn an_inline_cache_that_is_found_and_one_that_is_of_no_use() {
+    let hits =
+        |record: &BuildRecord| -> Vec<bool> { record.steps.iter().map(|step| step.hit).collect() };
+    let app = fixture("inline-app");
+    assert_eq!(app.imports, [("127.0.0.1:25987/inl:main".to_owned(), None)]);
+    // Steps that a hit made needless count as hits: the builder says so itself.
+    assert_eq!(hits(&app), [true, true, true, true, false]);
+    let deps = fixture("inline-deps");
+    // The changed manifest re-runs even the step before it (trap 10), since the inline cache has
+    // the final stage only.
+    assert_eq!(deps.imports, app.imports);
+    assert_eq!(hits(&deps), [false; 5]);
+}
+
 #[test]
 fn a_build_that_fails_names_the_step_that_is_to_blame() {
     let record = fixture("failed");

@@ -248,7 +248,8 @@ pub(super) fn failure(
 ) -> EngineError {
     let (operation, reference) = (operation.to_owned(), reference.to_owned());
     match error {
-        Error::DockerResponseServerError { status_code: 404, .. } => {
+        // What a build lacks is not the image that it is to make; the message names it.
+        Error::DockerResponseServerError { status_code: 404, .. } if operation != "build" => {
             EngineError::NotFound { operation, reference }
         }
         Error::DockerResponseServerError { message, .. } => {

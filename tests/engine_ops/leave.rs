@@ -1,0 +1,99 @@
+//! What a killed run left without having noted it down.
+
+use crate::rig::{BASE, Rig, docker, two_stages};
+use breakeven::engine::{Engine, Owned, Trace};
+use breakeven::model::Builder;
+use time::OffsetDateTime;
+
+/// Untagged images that are on the engine now and were not before, other people's aside.
+async fn new_untagged(rig: &Rig, marker: &str) -> Vec<String> {
+    let now = rig.engine.snapshot().await.unwrap();
+    let tagged: Vec<_> = now.tags.values().collect();
+    let new = now.images.difference(&rig.before.images).filter(|id| !tagged.contains(id));
+    new.filter(|id| docker(&["history", "--no-trunc", id]).contains(marker)).cloned().collect()
+}
+
+#[tokio::test]
+async fn what_the_killed_run_built_is_found_and_nothing_of_the_users() {
+    let rig = Rig::new("leftovers").await;
+    // The user's own steps upon the same base, before our window.
+    let user_file = format!("FROM {BASE}\nRUN echo user-{{nonce}} > /user\nRUN echo two > /two\n");
+    let user_context = rig.context_with(&user_file);
+    let user = rig.image("user");
+    let mut user_ids = Vec::new();
+    for builder in Builder::ALL {
+        let built = rig.build(builder, &user_context, &user, &[]).await.unwrap();
+        user_ids.extend(built.images_seen);
+    }
+    // Creation times of images come in whole seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    let users = rig.engine.snapshot().await.unwrap();
+
+    let from = OffsetDateTime::now_utc();
+    let context = rig.context_with(&two_stages());
+    let dockerfile = std::fs::read_to_string(context.join("Dockerfile")).unwrap();
+    let ours = rig.image("ours");
+    let classic = rig.build(Builder::Classic, &context, &ours, &[]).await.unwrap();
+    docker(&["rmi", "--no-prune", &ours.to_string()]);
+    rig.build(Builder::Buildkit, &context, &ours, &[]).await.unwrap();
+    let to = OffsetDateTime::now_utc();
+    // The user again, within our window: another RUN upon the same base, untagged.
+    let concurrent = rig.context_with(&user_file);
+    let said = docker(&["build", concurrent.to_str().unwrap()]);
+    let concurrent_ids: Vec<_> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix(" ---> "))
+        .filter(|id| id.len() == 12)
+        .skip(1)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(concurrent_ids.len(), 2, "{said}");
+    let window = (from, OffsetDateTime::now_utc());
+    let trace = Trace { windows: vec![window], dockerfiles: vec![dockerfile.clone()] };
+
+    // The journal knows of nothing but the tag; `rig.before` is older than the user's images.
+    let owned = Owned { tags: [ours.to_string()].into(), ..Owned::default() };
+    let found = rig.engine.leftovers(&owned, &rig.before, &trace).await.unwrap();
+    for id in &classic.images_seen {
+        let id = id.trim_start_matches("sha256:");
+        let left = rig.engine.inspect(id).await.unwrap().is_some();
+        assert_eq!(left, found.images.iter().any(|found| found.contains(id)), "{id}");
+    }
+    assert!(found.images.len() >= 5, "{found:?}");
+    for id in users.images.iter().chain(&concurrent_ids) {
+        assert!(
+            !found.images.iter().any(|found| found.contains(id.as_str())),
+            "{id} is the user's"
+        );
+    }
+    assert!(found.records.len() >= 3, "{found:?}");
+    assert!(found.records.is_disjoint(&users.records), "records from before the window");
+
+    // Outside of its windows nothing is ours, and without our Dockerfile only what stems from us.
+    let past = Trace {
+        windows: vec![(from - time::Duration::hours(2), from - time::Duration::hours(1))],
+        dockerfiles: vec![dockerfile],
+    };
+    let nothing = rig.engine.leftovers(&owned, &rig.before, &past).await.unwrap();
+    assert_eq!(nothing, Owned::default());
+    let blind = Trace { windows: vec![(from, to)], dockerfiles: vec![] };
+    let blind = rig.engine.leftovers(&owned, &rig.before, &blind).await.unwrap();
+    assert!(blind.images.is_empty(), "{blind:?}");
+    let first = classic.images_seen[0].clone();
+    let knows_one = Owned { images: [first.clone()].into(), ..owned.clone() };
+    let blind = Trace { windows: vec![window], dockerfiles: vec![] };
+    let stem = rig.engine.leftovers(&knows_one, &rig.before, &blind).await.unwrap();
+    assert_eq!(stem.images.len(), 2, "the rest of the builder stage: {stem:?}");
+
+    // Given to reset, it all goes, and the user's all stays.
+    let all = Owned { tags: owned.tags, images: found.images, records: found.records };
+    rig.engine.reset(&all, &users).await.unwrap();
+    let after = rig.engine.snapshot().await.unwrap();
+    assert_eq!(after.tags.get(&user.to_string()), users.tags.get(&user.to_string()));
+    for id in user_ids.iter().chain(&concurrent_ids) {
+        assert!(rig.engine.inspect(id).await.unwrap().is_some(), "{id} is gone");
+    }
+    assert_eq!(new_untagged(&rig, "/made/manifest").await, Vec::<String>::new());
+    concurrent_ids.iter().for_each(|id| rig.own_image(id));
+    rig.reset().await.unwrap();
+}
