@@ -22,7 +22,7 @@ demo: setup build ## measure the article's build on this machine and print the v
 
 # setup.sh fails where no engine answers, so the engine's tests never go missing in silence.
 test: setup ## every test, those against a real engine included
-	$(CARGO) test --locked --all-targets
+	$(CARGO) test --locked --lib --bins --tests
 	$(CARGO) test --locked --doc
 
 bench: setup build ## time our own hot paths and compare with the plain docker commands

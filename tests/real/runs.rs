@@ -1,9 +1,8 @@
 //! Whole runs of the program on the real engine and a real registry.
 
-mod real;
 
 use breakeven::model::{Sample, Status};
-use real::{ARTICLE, Bed, Users, assert_as_before, docker, holdings, not_ok, text};
+use super::harness::{ARTICLE, Bed, Users, assert_as_before, docker, holdings, not_ok, text};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
