@@ -1,8 +1,9 @@
 //! What is on an engine, and removing from it what a run made and nothing else.
 
+use super::instructions::{self, Instruction};
 use super::raw::{self, CacheRecord};
 use super::shared::{Window, failure};
-use super::{EngineError, Owned, Snapshot, Trace, instructions};
+use super::{EngineError, Owned, Snapshot, Trace};
 use bollard::Docker;
 use bollard::models::ImageSummary;
 use bollard::query_parameters::{
@@ -180,7 +181,8 @@ impl Upkeep<'_> {
             .collect();
         let mut found = BTreeSet::new();
         for image in &candidates {
-            if self.made_by(&image.id, &instructions).await? {
+            let upon_candidate = candidates.iter().any(|other| other.id == image.parent_id);
+            if !upon_candidate && self.begins_ours(image, &instructions).await? {
                 found.insert(image.id.clone());
             }
         }
@@ -221,13 +223,33 @@ impl Upkeep<'_> {
         Ok(Owned { tags: BTreeSet::new(), images: found, records })
     }
 
-    /// Whether the newest layer of an image is what one of these instructions makes.
-    async fn made_by(&self, id: &str, instructions: &[String]) -> Result<bool, EngineError> {
-        let history = self.docker.image_history(id).await;
-        match history.map_err(|error| self.failure("inspect", id, error)) {
+    /// Whether an image begins as one of our stages begins. One instruction in common is not
+    /// enough: many Dockerfiles end in the same COPY or CMD.
+    ///
+    /// A classic image is looked at alone, as the first upon its base; what was built upon it
+    /// follows by its parent. BuildKit's images have no parent: all of their steps must be ours.
+    async fn begins_ours(
+        &self,
+        image: &ImageSummary,
+        instructions: &[Instruction],
+    ) -> Result<bool, EngineError> {
+        let history = self.docker.image_history(&image.id).await;
+        match history.map_err(|error| self.failure("inspect", &image.id, error)) {
+            Ok(history) if image.parent_id.is_empty() => {
+                let steps: Vec<&str> = history
+                    .iter()
+                    .take_while(|layer| layer.comment.contains("buildkit"))
+                    .map(|layer| layer.created_by.as_str())
+                    .collect();
+                let ours = |step: &&str| instructions::made(instructions, step, false);
+                Ok(steps.iter().all(ours)
+                    && steps
+                        .last()
+                        .is_some_and(|step| instructions::made(instructions, step, true)))
+            }
             Ok(history) => Ok(history
                 .first()
-                .is_some_and(|newest| instructions::made(instructions, &newest.created_by))),
+                .is_some_and(|newest| instructions::made(instructions, &newest.created_by, true))),
             // Gone since it was listed.
             Err(EngineError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error),

@@ -1,6 +1,6 @@
 //! What a killed run left without having noted it down.
 
-use crate::rig::{BASE, Rig, docker, two_stages};
+use crate::rig::{BASE, Rig, docker, quiet, two_stages};
 use breakeven::engine::{Engine, Owned, Trace};
 use breakeven::model::Builder;
 use time::OffsetDateTime;
@@ -10,7 +10,9 @@ async fn new_untagged(rig: &Rig, marker: &str) -> Vec<String> {
     let now = rig.engine.snapshot().await.unwrap();
     let tagged: Vec<_> = now.tags.values().collect();
     let new = now.images.difference(&rig.before.images).filter(|id| !tagged.contains(id));
-    new.filter(|id| docker(&["history", "--no-trunc", id]).contains(marker)).cloned().collect()
+    // Somebody else's may be gone by now.
+    let history = |id: &str| quiet("docker", &["history", "--no-trunc", id]).unwrap_or_default();
+    new.filter(|id| history(id).contains(marker)).cloned().collect()
 }
 
 #[tokio::test]
@@ -95,5 +97,33 @@ async fn what_the_killed_run_built_is_found_and_nothing_of_the_users() {
     }
     assert_eq!(new_untagged(&rig, "/made/manifest").await, Vec::<String>::new());
     concurrent_ids.iter().for_each(|id| rig.own_image(id));
+    rig.reset().await.unwrap();
+}
+
+/// Within our window, upon the same base, and with our very COPY and a CMD of its own: as long as
+/// it does not begin as one of our stages begins, it is the user's.
+#[tokio::test]
+async fn a_users_concurrent_build_that_shares_later_instructions_is_not_taken() {
+    let rig = Rig::new("shared-steps").await;
+    let ours = rig.context_with(&two_stages());
+    let dockerfile = std::fs::read_to_string(ours.join("Dockerfile")).unwrap();
+    let from = OffsetDateTime::now_utc();
+    let user_file =
+        format!("FROM {BASE}\nRUN echo user-{{nonce}} > /user\nCOPY app ./\nCMD [\"user\"]\n");
+    let context = rig.context_with(&user_file);
+    let mut users = Vec::new();
+    for builder in Builder::ALL {
+        let tag = rig.image("user");
+        let built = rig.build(builder, &context, &tag, &[]).await.unwrap();
+        docker(&["rmi", "--no-prune", &tag.to_string()]);
+        users
+            .extend(built.images_seen.iter().map(|id| id.trim_start_matches("sha256:").to_owned()));
+    }
+    let trace =
+        Trace { windows: vec![(from, OffsetDateTime::now_utc())], dockerfiles: vec![dockerfile] };
+    let found = rig.engine.leftovers(&Owned::default(), &rig.before, &trace).await.unwrap();
+    for id in &users {
+        assert!(!found.images.iter().any(|found| found.contains(id.as_str())), "{id}: {found:?}");
+    }
     rig.reset().await.unwrap();
 }
