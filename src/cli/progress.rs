@@ -61,13 +61,17 @@ impl Progress {
                 match &self.bar {
                     Some(bar) => bar.set_position(u64::from(sample.sample)),
                     None => output::message(&format!(
-                        "{}/{} {} {} {} {:.2} s{}",
+                        "{}/{} {} {} {}{}{}",
                         sample.sample,
                         current.of,
                         round_name(sample.round),
                         sample.cell.key(),
                         sample.status,
-                        sample.total_s(),
+                        if sample.phases.is_empty() {
+                            String::new()
+                        } else {
+                            format!(" {:.2} s", sample.total_s())
+                        },
                         if sample.reason.is_empty() {
                             String::new()
                         } else {

@@ -279,12 +279,15 @@ impl Upkeep<'_> {
     /// Removes a tag, or an image by id if nothing holds it. Parents are left alone: they may be
     /// the user's.
     async fn remove(&self, name: &str) -> Result<(), EngineError> {
-        let options = RemoveImageOptions { noprune: true, ..RemoveImageOptions::default() };
-        let removed = self.docker.remove_image(name, Some(options), None).await;
-        match removed.map_err(|error| self.failure("remove", name, error)) {
-            Ok(_) | Err(EngineError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error),
-        }
+        let remove = || async {
+            let options = RemoveImageOptions { noprune: true, ..RemoveImageOptions::default() };
+            let removed = self.docker.remove_image(name, Some(options), None).await;
+            match removed.map_err(|error| self.failure("remove", name, error)) {
+                Ok(_) | Err(EngineError::NotFound { .. }) => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        patiently(remove).await
     }
 
     /// Gives a tag back to the image that it named before.
@@ -308,7 +311,8 @@ impl Upkeep<'_> {
 
 /// Asks again when the engine refuses only for the moment: because an image or layer went away
 /// while it was listing ("layer … was not found (corruption?)"), or because it answers somebody
-/// else's same question ("a disk usage operation is already running", before API 1.42).
+/// else's same question ("a disk usage operation is already running", before API 1.42), or because
+/// the container of a build that was broken off is still being removed.
 async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, EngineError>
 where
     F: Future<Output = Result<T, EngineError>>,
@@ -324,9 +328,9 @@ where
 
 fn momentary(error: &EngineError) -> bool {
     let text = error.to_string();
-    ["was not found", "No such image", "image list", "already running"]
-        .iter()
-        .any(|sign| text.contains(sign))
+    let signs =
+        ["was not found", "No such image", "image list", "already running", "is being used by"];
+    signs.iter().any(|sign| text.contains(sign))
 }
 
 fn tags(image: &ImageSummary) -> impl Iterator<Item = &str> {

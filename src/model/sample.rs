@@ -154,7 +154,9 @@ impl Sample {
 
     /// Seconds of the whole job: the sum of its phases.
     pub fn total_s(&self) -> f64 {
-        self.phases.iter().filter(|row| !row.within).map(|row| row.duration_s).sum()
+        // Not `sum`, whose sum of nothing is -0.
+        let rows = self.phases.iter().filter(|row| !row.within);
+        rows.fold(0.0, |sum, row| sum + row.duration_s)
     }
 
     /// Different instructions that the job's builds came across. A job may build several times;

@@ -37,7 +37,9 @@ async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
     registry::kill_leftover(&lifecycle::registry_folder(&header.scratch))?;
     if let Some(open) = &leftover.open {
         let engine = SharedEngine::connect(header.engine.as_deref()).await?;
-        let found = engine.leftovers(&open.owned, &open.before, &open.trace).await?;
+        let mut found = engine.leftovers(&open.owned, &open.before, &open.trace).await?;
+        found.tags.extend(open.owned.tags.iter().cloned());
+        found.images.extend(open.owned.images.iter().cloned());
         let there = engine.snapshot().await?;
         cleaned.tags = found.tags.iter().filter(|tag| there.tags.contains_key(*tag)).count();
         cleaned.records = found.records.len();

@@ -1,8 +1,7 @@
 //! What goes wrong outside of ours: a clear message, the right exit code, nothing lost.
 
-
-use breakeven::model::Status;
 use super::harness::{ARTICLE, Bed, assert_as_before, holdings, not_ok, text};
+use breakeven::model::Status;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -1,9 +1,8 @@
 //! Whole runs of the program on the real engine and a real registry.
 
-
-use breakeven::model::{Sample, Status};
 use super::harness::{ARTICLE, Bed, Users, assert_as_before, docker, holdings, not_ok, text};
-use std::collections::BTreeMap;
+use breakeven::model::{Sample, Status};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// `stage: hits/steps` of a sample, over RUN, COPY and ADD, in the order of the stages.
@@ -154,10 +153,14 @@ fn an_interrupted_run_ends_within_ten_seconds_and_leaves_a_partial_report() {
     }
 }
 
+fn image_ids() -> BTreeSet<String> {
+    docker(&["images", "-aq", "--no-trunc"]).lines().map(str::to_owned).collect()
+}
+
 #[test]
 fn a_stage_cache_of_the_users_own_client_is_a_full_source_for_ours() {
     let bed = Bed::new();
-    let before = docker(&["images", "-aq", "--no-trunc"]);
+    let before = image_ids();
     // What is on the engine before a run is the user's: a cold build that hits it is not cold.
     bed.config(ARTICLE);
     let fixture = bed.path("fixtures/article").to_string_lossy().into_owned();
@@ -182,10 +185,10 @@ fn a_stage_cache_of_the_users_own_client_is_a_full_source_for_ours() {
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", text(&built.stderr));
-    let users = docker(&["images", "-aq", "--no-trunc"]);
+    let users = image_ids();
     let output = bed.run(ARTICLE, &["--rounds", "1", "--only", "*/app/*/cold/classic/*/*"]);
     let samples = bed.samples();
-    let after = docker(&["images", "-aq", "--no-trunc"]);
+    let after = image_ids();
     docker(&["rmi", "breakeven-test-foreign:1"]);
     let dangling = docker(&["images", "-aq", "--no-trunc", "--filter", "dangling=true"]);
     for id in dangling.lines().filter(|id| !before.contains(*id)) {
