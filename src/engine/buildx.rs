@@ -13,7 +13,6 @@ use tokio::process::Command;
 #[derive(Debug)]
 pub(super) struct Buildx {
     program: PathBuf,
-    home: tempfile::TempDir,
     /// What it says of its version.
     pub version: String,
 }
@@ -41,11 +40,7 @@ impl Buildx {
         }
         let text = String::from_utf8_lossy(&answer.stdout);
         let version = text.split_whitespace().nth(1).unwrap_or_default().to_owned();
-        let home = tempfile::Builder::new()
-            .prefix("breakeven-buildx-")
-            .tempdir()
-            .map_err(|error| unusable(format!("no folder for its state: {error}")))?;
-        Ok(Self { program: program.clone(), home, version })
+        Ok(Self { program: program.clone(), version })
     }
 
     /// Builds; dropping the future kills the client, whereupon the engine gives the build up.
@@ -62,13 +57,16 @@ impl Buildx {
             reference: tag.clone(),
             source,
         };
-        let id_file = tempfile::NamedTempFile::new_in(self.home.path()).map_err(io)?;
+        // Its state, beside the prepared context: what a killed run leaves goes with the workspace.
+        let beside = request.context.parent().unwrap_or(request.context);
+        let home = tempfile::Builder::new().prefix("buildx-").tempdir_in(beside).map_err(io)?;
+        let id_file = home.path().join("image-id");
         let mut child = Command::new(&self.program)
-            .args(arguments(request, id_file.path()))
+            .args(arguments(request, &id_file))
             .env("DOCKER_HOST", host)
             .env_remove("DOCKER_CONTEXT")
             .env_remove("BUILDX_BUILDER")
-            .env("BUILDX_CONFIG", self.home.path())
+            .env("BUILDX_CONFIG", home.path())
             // Attestations would make a new digest each time.
             .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
             .stdin(Stdio::null())
@@ -102,7 +100,7 @@ impl Buildx {
         }
         let record = record.map_err(|error| failed(error.to_string()))?;
         record.text.iter().for_each(|line| log.line(line));
-        let id = tokio::fs::read_to_string(id_file.path()).await.map_err(io)?;
+        let id = tokio::fs::read_to_string(&id_file).await.map_err(io)?;
         let image = id.trim().to_owned();
         if image.is_empty() {
             return Err(failed("buildx ended without naming an image".to_owned()));

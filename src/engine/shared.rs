@@ -37,6 +37,8 @@ pub struct SharedEngine {
 pub(super) struct Window {
     from: OffsetDateTime,
     to: Option<OffsetDateTime>,
+    /// Whether it was broken off, so that the engine may not have noticed yet.
+    pub(super) broken_off: bool,
 }
 
 /// How long after its answer a builder may still note that it used a record.
@@ -115,20 +117,25 @@ impl SharedEngine {
 }
 
 /// Closes the window of a build however the build ends.
-struct Building<'a>(&'a Mutex<Vec<Window>>, usize);
+struct Building<'a> {
+    windows: &'a Mutex<Vec<Window>>,
+    index: usize,
+    answered: bool,
+}
 
 impl<'a> Building<'a> {
     fn begin(windows: &'a Mutex<Vec<Window>>) -> Self {
         let mut list = windows.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push(Window { from: OffsetDateTime::now_utc(), to: None });
-        Self(windows, list.len() - 1)
+        list.push(Window { from: OffsetDateTime::now_utc(), to: None, broken_off: false });
+        Self { windows, index: list.len() - 1, answered: false }
     }
 }
 
 impl Drop for Building<'_> {
     fn drop(&mut self) {
-        let mut list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = list.get_mut(self.1) {
+        let mut list = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = list.get_mut(self.index) {
+            window.broken_off = !self.answered;
             // An engine that is told to stop may still finish a record.
             window.to = Some(OffsetDateTime::now_utc() + time::Duration::seconds(2));
         }
@@ -163,8 +170,10 @@ impl Engine for SharedEngine {
             }
             Builder::Buildkit => {
                 let buildx = self.buildx().await?;
-                let _building = Building::begin(&self.windows);
-                buildx.build(&self.address, request, seen, log).await
+                let mut building = Building::begin(&self.windows);
+                let outcome = buildx.build(&self.address, request, seen, log).await;
+                building.answered = true;
+                outcome
             }
         }
     }

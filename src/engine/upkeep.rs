@@ -105,25 +105,35 @@ impl Upkeep<'_> {
             let Some(windows) = windows else { return true };
             record.moments().any(|at| windows.iter().any(|window| window.covers(at)))
         };
-        let mut ids: Vec<String> = records
-            .into_iter()
-            .filter(|record| !before.records.contains(&record.id))
-            .filter(|record| owned.records.contains(&record.id) || in_time(record))
-            .map(|record| record.id)
-            .collect();
+        let of_ours = |records: Vec<CacheRecord>| -> Vec<String> {
+            records
+                .into_iter()
+                .filter(|record| !before.records.contains(&record.id))
+                .filter(|record| owned.records.contains(&record.id) || in_time(record))
+                .map(|record| record.id)
+                .collect()
+        };
         // A builder that has answered still holds some of its records for a moment, and the engine
-        // silently keeps those. Left behind, they would serve the next build.
-        for _ in 0..RETRIES {
-            if ids.is_empty() {
+        // silently keeps those. One that was broken off still makes some. Left behind, they would
+        // serve the next build.
+        let broken_off = windows.is_some_and(|windows| windows.iter().any(|w| w.broken_off));
+        let least = if broken_off { RETRIES / 2 } else { 0 };
+        let mut ids = of_ours(records);
+        for round in 0..RETRIES {
+            if ids.is_empty() && round >= least {
                 return Ok(());
             }
-            self.prune(&ids).await?;
-            let left: BTreeSet<String> =
-                self.records().await?.into_iter().map(|record| record.id).collect();
-            ids.retain(|id| left.contains(id));
             if !ids.is_empty() {
-                tokio::time::sleep(PAUSE).await;
+                self.prune(&ids).await?;
+                ids = of_ours(self.records().await?);
             }
+            if !ids.is_empty() || round < least {
+                tokio::time::sleep(PAUSE).await;
+                ids = of_ours(self.records().await?);
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
         }
         tracing::warn!(
             "{} build cache records of this run are still in use on the engine and stay: {}",

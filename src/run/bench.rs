@@ -91,7 +91,11 @@ impl Bench<'_> {
         )
         .await
         {
-            Ok(result) => result.map_err(RunError::from),
+            Ok(Ok(())) => {
+                self.ledger.put_back();
+                Ok(())
+            }
+            Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(RunError::ResetTimedOut { limit_s }),
         }
     }

@@ -75,6 +75,8 @@ pub struct Ledger {
 struct Inner {
     file: File,
     owned: Owned,
+    /// Whether a session began that has not been put back.
+    open: bool,
 }
 
 /// The folder that ledgers lie in: `$XDG_STATE_HOME/breakeven`, else `~/.local/state/breakeven`.
@@ -106,7 +108,7 @@ impl Ledger {
         let line = serde_json::to_string(header).map_err(io::Error::other);
         let line = line.map_err(failed("writing"))? + "\n";
         file.write_all(line.as_bytes()).map_err(failed("writing"))?;
-        let inner = Mutex::new(Inner { file, owned: Owned::default() });
+        let inner = Mutex::new(Inner { file, owned: Owned::default(), open: false });
         Ok(Self { path, header: line, inner })
     }
 
@@ -115,6 +117,7 @@ impl Ledger {
         let at = OffsetDateTime::now_utc().unix_timestamp();
         self.write(|inner, header| {
             inner.owned = Owned::default();
+            inner.open = true;
             inner.file.set_len(0)?;
             io::Seek::rewind(&mut inner.file)?;
             inner.file.write_all(header.as_bytes())?;
@@ -150,6 +153,16 @@ impl Ledger {
     /// What the session has made so far.
     pub fn owned(&self) -> Owned {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).owned.clone()
+    }
+
+    /// What the session made has been removed again.
+    pub fn put_back(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).open = false;
+    }
+
+    /// Whether a session began that has not been put back.
+    pub fn is_open(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).open
     }
 
     /// Shows that the run is alive: `clean` takes the file's time as the end of a killed run.

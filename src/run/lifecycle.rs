@@ -47,21 +47,14 @@ pub async fn conduct(
         with_scratch(plan, engine, &mut journal, &ledger, (&scratch, out), cancel, listener).await;
     let removed = workspace::remove(&scratch).map_err(RunError::from);
     // Where something may be left, the ledger stays, so that `breakeven clean` finds it.
-    let left_on_engine =
-        matches!(&result, Ok((outcome, _)) if outcome.error.as_ref().is_some_and(may_leave));
     let closed = !matches!(&result, Ok((_, Err(_))));
-    if removed.is_ok() && closed && !left_on_engine {
+    if removed.is_ok() && closed && !ledger.is_open() {
         ledger.close()?;
     }
     let (outcome, closed) = result?;
     closed?;
     removed?;
     Ok(outcome)
-}
-
-/// Whether an error that ended a run may have kept the engine from being put back.
-fn may_leave(error: &RunError) -> bool {
-    matches!(error, RunError::Engine(_) | RunError::ResetTimedOut { .. } | RunError::Seeding { .. })
 }
 
 type Closed = Result<(), RunError>;
