@@ -114,6 +114,11 @@ pub async fn carry_out(
     steps: &[Step],
     record: &mut JobRecord,
 ) -> Result<(), JobError> {
+    // Before anything is done: an engine may finish what it was asked for after we were killed.
+    // All of these names lie in this run's own repositories.
+    for reference in steps.iter().flat_map(names) {
+        (context.made)(Made::Tag(&reference.to_string()));
+    }
     let mut runner = Runner { context, record, fetched: None, built: BTreeSet::new() };
     for step in steps {
         tracing::debug!("phase {}", step.phase());
@@ -121,6 +126,16 @@ pub async fn carry_out(
         runner.step(step).await?;
     }
     Ok(())
+}
+
+/// Tags that a step may make.
+fn names(step: &Step) -> Vec<&ImageRef> {
+    match step {
+        Step::Pull { references, .. } => references.iter().collect(),
+        // Sources may come out of an archive.
+        Step::Build(build) => build.sources.references().iter().chain([&build.tag]).collect(),
+        _ => Vec::new(),
+    }
 }
 
 struct Runner<'a, 'c> {
@@ -185,7 +200,6 @@ impl Runner<'_, '_> {
 
     async fn pull(&mut self, references: &[ImageRef], mode: PullMode) -> Result<(), JobError> {
         for reference in references {
-            (self.context.made)(Made::Tag(&reference.to_string()));
             let mut log = std::mem::take(&mut self.record.log);
             let clock = &self.context.world.clock;
             let started = clock.now();
@@ -236,7 +250,6 @@ impl Runner<'_, '_> {
             }
             local.push((source.clone(), facts));
         }
-        (self.context.made)(Made::Tag(&step.tag.to_string()));
         let workload = self.context.workload;
         let request = BuildRequest {
             builder: self.context.builder,
