@@ -1,7 +1,7 @@
 //! What a killed run left without having noted it down.
 
 use crate::rig::{BASE, Rig, docker, quiet, two_stages};
-use breakeven::engine::{Engine, Owned, Trace};
+use breakeven::engine::{Engine, Owned, Snapshot, Trace};
 use breakeven::model::Builder;
 use time::OffsetDateTime;
 
@@ -53,9 +53,12 @@ async fn what_the_killed_run_built_is_found_and_nothing_of_the_users() {
     let window = (from, OffsetDateTime::now_utc());
     let trace = Trace { windows: vec![window], dockerfiles: vec![dockerfile.clone()] };
 
-    // The journal knows of nothing but the tag; `rig.before` is older than the user's images.
+    // The ledger knows of nothing but the tag; its list of images is older than the user's. Its
+    // list of records is not: a record of the user's that we use as well (that of the base) says
+    // that it was used in our window, and only the list of what was there before spares it.
+    let before = Snapshot { records: users.records.clone(), ..rig.before.clone() };
     let owned = Owned { tags: [ours.to_string()].into(), ..Owned::default() };
-    let found = rig.engine.leftovers(&owned, &rig.before, &trace).await.unwrap();
+    let found = rig.engine.leftovers(&owned, &before, &trace).await.unwrap();
     for id in &classic.images_seen {
         let id = id.trim_start_matches("sha256:");
         let left = rig.engine.inspect(id).await.unwrap().is_some();
@@ -76,15 +79,15 @@ async fn what_the_killed_run_built_is_found_and_nothing_of_the_users() {
         windows: vec![(from - time::Duration::hours(2), from - time::Duration::hours(1))],
         dockerfiles: vec![dockerfile],
     };
-    let nothing = rig.engine.leftovers(&owned, &rig.before, &past).await.unwrap();
+    let nothing = rig.engine.leftovers(&owned, &before, &past).await.unwrap();
     assert_eq!(nothing, Owned::default());
     let blind = Trace { windows: vec![(from, to)], dockerfiles: vec![] };
-    let blind = rig.engine.leftovers(&owned, &rig.before, &blind).await.unwrap();
+    let blind = rig.engine.leftovers(&owned, &before, &blind).await.unwrap();
     assert!(blind.images.is_empty(), "{blind:?}");
     let first = classic.images_seen[0].clone();
     let knows_one = Owned { images: [first.clone()].into(), ..owned.clone() };
     let blind = Trace { windows: vec![window], dockerfiles: vec![] };
-    let stem = rig.engine.leftovers(&knows_one, &rig.before, &blind).await.unwrap();
+    let stem = rig.engine.leftovers(&knows_one, &before, &blind).await.unwrap();
     assert_eq!(stem.images.len(), 2, "the rest of the builder stage: {stem:?}");
 
     // Given to reset, it all goes, and the user's all stays.
