@@ -5,8 +5,9 @@ use super::{CliError, output};
 use crate::config::{self, Filter, Overrides};
 use crate::model::plan::{RegistryPlan, Workload};
 use crate::model::{Builder, Plan, PullMode};
+use crate::run::bench;
 use crate::strategy::shell::{self, HELPER, quote};
-use crate::strategy::{self, Job, Strategy};
+use crate::strategy::{self, Strategy};
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -136,14 +137,7 @@ fn commands(
         RegistryPlan::Managed => MANAGED_REGISTRY.to_owned(),
         RegistryPlan::External { address, prefix } => format!("{address}/{prefix}"),
     };
-    let job = Job {
-        repository: format!("{prefix}/{name}"),
-        candidates: plan.candidates.iter().map(|candidate| candidate.name.clone()).collect(),
-        own: plan.own_candidate().to_owned(),
-        stages: workload.stages.clone(),
-        pull: plan.pull,
-        builder,
-    };
+    let job = bench::job(plan, &prefix, name, builder);
     let home = home(plan);
     let context = relative(&workload.context, home);
     let usual = workload.context.join("Dockerfile") == workload.dockerfile;

@@ -202,3 +202,68 @@ fn a_stage_cache_of_the_users_own_client_is_a_full_source_for_ours() {
         assert_eq!(hits_per_stage(&sample), "builder 3/3 1 1/2");
     }
 }
+
+/// A registry of the user's own, ended with the test.
+struct UsersRegistry {
+    process: std::process::Child,
+    address: String,
+}
+
+impl UsersRegistry {
+    fn start(bed: &Bed) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let config = bed.path("registry.yml");
+        let storage = bed.path("users-registry");
+        let text = format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    \
+             enabled: true\nhttp:\n  addr: {address}\n",
+            storage.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let process = std::process::Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("docker-registry: run scripts/setup.sh");
+        let began = Instant::now();
+        while std::net::TcpStream::connect(&address).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(20), "the registry does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { process, address }
+    }
+}
+
+impl Drop for UsersRegistry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_registry_of_the_users_own_is_used_and_what_is_theirs_in_it_stays() {
+    let bed = Bed::new();
+    let users = UsersRegistry::start(&bed);
+    let theirs = format!("{}/team/service:1", users.address);
+    docker(&["tag", "breakeven-fixture-base:1", &theirs]);
+    docker(&["push", "-q", &theirs]);
+    docker(&["rmi", &theirs]);
+    let before = holdings();
+    let config =
+        format!("{ARTICLE}\n[registry]\naddress = \"{}\"\nprefix = \"team\"\n", users.address);
+    let only = "*/app/*/cold/classic/*/*,*/app/*/pull-stages/*/*/*,*/app/*/inline/*/*/*";
+    let output = bed.run(&config, &["--rounds", "1", "--only", only]);
+    assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
+    let sources: Vec<_> = bed.samples().iter().map(|s| s.cache_source.clone()).collect();
+    assert_eq!(sources.iter().filter(|source| *source == "branch").count(), 4, "{sources:?}");
+    assert!(text(&output.stdout).contains("registry-not-restored"));
+    docker(&["pull", "-q", &theirs]);
+    docker(&["rmi", &theirs]);
+    assert_as_before(&before, "after a run with the user's registry");
+    assert_eq!(bed.leavings(), Vec::<String>::new());
+}
