@@ -281,3 +281,13 @@ impl Drop for Users {
         remove(&["rmi", &self.tag]);
     }
 }
+
+/// An image that no builder made.
+pub const IMPORTED: &str = "breakeven-test-imported:1";
+
+/// Makes it, for the test to remove.
+pub fn import() {
+    let import = "tar -c -C / etc/hostname | docker import - breakeven-test-imported:1";
+    let imported = Command::new("sh").args(["-c", import]).output().unwrap();
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+}

@@ -1,6 +1,8 @@
 //! Whole runs of the program on the real engine and a real registry.
 
-use super::harness::{ARTICLE, Bed, Users, assert_as_before, docker, holdings, not_ok, text};
+use super::harness::{
+    ARTICLE, Bed, IMPORTED, Users, assert_as_before, docker, holdings, import, not_ok, text,
+};
 use breakeven::model::{Sample, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -250,9 +252,10 @@ fn a_registry_of_the_users_own_is_used_and_what_is_theirs_in_it_stays() {
     let bed = Bed::new();
     let users = UsersRegistry::start(&bed);
     let theirs = format!("{}/team/service:1", users.address);
-    docker(&["tag", "breakeven-fixture-base:1", &theirs]);
+    import();
+    docker(&["tag", IMPORTED, &theirs]);
     docker(&["push", "-q", &theirs]);
-    docker(&["rmi", &theirs]);
+    docker(&["rmi", IMPORTED, &theirs]);
     let before = holdings();
     let config =
         format!("{ARTICLE}\n[registry]\naddress = \"{}\"\nprefix = \"team\"\n", users.address);

@@ -1,6 +1,6 @@
 //! Traps that need somebody to meddle between two jobs: sprung on the real engine.
 
-use super::harness::{ARTICLE, Bed, assert_as_before, docker, holdings, samples};
+use super::harness::{ARTICLE, Bed, IMPORTED, assert_as_before, docker, holdings, import, samples};
 use async_trait::async_trait;
 use breakeven::config::{self, Filter, Overrides};
 use breakeven::engine::SharedEngine;
@@ -125,15 +125,6 @@ fn push_instead(image: &'static str) -> Meddle {
 }
 
 const BASE: &str = "breakeven-fixture-base:1";
-/// An image that no builder made.
-const IMPORTED: &str = "breakeven-test-imported:1";
-
-fn import() {
-    let import = "tar -c -C / etc/hostname | docker import - breakeven-test-imported:1";
-    let imported = Command::new("sh").args(["-c", import]).output().unwrap();
-    assert!(imported.status.success(), "{}", super::harness::text(&imported.stderr));
-}
-
 #[test]
 fn trap_1_a_source_is_there_and_no_step_hits() {
     let bed = Bed::new();
