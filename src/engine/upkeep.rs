@@ -91,6 +91,9 @@ impl Upkeep<'_> {
                 }
             }
         }
+        for name in digests_of_ours(&now, owned, before) {
+            keep(self.remove(name).await);
+        }
         first.map_or(Ok(()), Err)
     }
 
@@ -345,6 +348,31 @@ fn momentary(error: &EngineError) -> bool {
 
 fn tags(image: &ImageSummary) -> impl Iterator<Item = &str> {
     image.repo_tags.iter().map(String::as_str).filter(|tag| *tag != "<none>:<none>")
+}
+
+/// `repository@digest` names that our pushes and pulls gave to images that were there before. An
+/// image that has no other name is left alone: without one the engine would delete it.
+fn digests_of_ours<'a>(
+    images: &'a [ImageSummary],
+    owned: &Owned,
+    before: &Snapshot,
+) -> Vec<&'a str> {
+    let repository =
+        |name: &str| name.rsplit_once(':').map(|(repository, _)| repository.to_owned());
+    let ours: BTreeSet<String> = owned.tags.iter().filter_map(|tag| repository(tag)).collect();
+    let is_ours = |digest: &str| {
+        digest.split_once('@').is_some_and(|(repository, _)| ours.contains(repository))
+    };
+    images
+        .iter()
+        .filter(|image| before.images.contains(&image.id))
+        .filter(|image| {
+            tags(image).any(|tag| !owned.tags.contains(tag))
+                || image.repo_digests.iter().any(|digest| !is_ours(digest))
+        })
+        .flat_map(|image| image.repo_digests.iter().map(String::as_str))
+        .filter(|digest| is_ours(digest))
+        .collect()
 }
 
 /// The full id of a possibly short one, if exactly one image has it.

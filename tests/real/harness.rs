@@ -212,6 +212,10 @@ pub fn holdings() -> BTreeSet<String> {
     images
         .chain(tags)
         .chain(records)
+        .chain(list(
+            "name",
+            &["images", "--digests", "--format", "{{.Repository}}@{{.Digest}} {{.ID}}"],
+        ))
         .chain(list("container", &["ps", "-aq", "--no-trunc"]))
         .chain(list("volume", &["volume", "ls", "-q"]))
         .chain(list("network", &["network", "ls", "-q", "--no-trunc"]))
