@@ -2,17 +2,20 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help setup build demo test bench lint clean
+.PHONY: help setup engine-image build demo test bench lint clean
 
 CARGO ?= cargo
 # More for the demo run, as in: make demo ARGS="--rounds 3"
 ARGS ?=
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make this machine ready: engine, buildx, registry, base image (scripts/setup.sh)
 	scripts/setup.sh
+
+engine-image: setup ## an image with a modern engine in it, made without a registry (scripts/engine-image.sh)
+	scripts/engine-image.sh
 
 build: ## compile the release binary
 	$(CARGO) build --release --locked
@@ -20,8 +23,9 @@ build: ## compile the release binary
 demo: setup build ## measure the article's build on this machine and print the verdict
 	target/release/breakeven run fixtures/article/breakeven.toml $(ARGS)
 
-# setup.sh fails where no engine answers, so the engine's tests never go missing in silence.
-test: setup ## every test, those against a real engine included
+# The scripts fail where no engine answers or no modern one can be had, so that the engines' tests
+# never go missing in silence.
+test: setup engine-image ## every test, those against a real engine included
 	$(CARGO) test --locked --lib --bins --tests
 	$(CARGO) test --locked --doc
 

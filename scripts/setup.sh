@@ -10,108 +10,14 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
-readonly data_dir="${XDG_DATA_HOME:-${HOME:-/root}/.local/share}/breakeven"
+readonly script=setup
+# shellcheck source=scripts/lib.sh
+. "$here/lib.sh"
 readonly private_buildx="$data_dir/cli-plugins/docker-buildx"
 readonly engine_log=/var/log/breakeven-dockerd.log
 readonly engine_wait_s="${BREAKEVEN_ENGINE_WAIT:-60}"
 
-# Undone at exit, whatever the way out: see on_exit.
-scratch=""
-policy_file=""
-apt_updated=no
-
-say() { printf 'setup: %s\n' "$*" >&2; }
-
-# One message, then out. Further arguments are lines of advice.
-die() {
-    printf 'setup: error: %s\n' "$1" >&2
-    shift
-    if (($#)); then printf '       %s\n' "$@" >&2; fi
-    exit 1
-}
-
-on_exit() {
-    if [[ -n $scratch ]]; then rm -rf "$scratch"; fi
-    if [[ -n $policy_file ]]; then rm -f "$policy_file"; fi
-}
-
-have() { command -v "$1" >/dev/null 2>&1; }
-
-# ---------------------------------------------------------------- the machine
-
-is_root() { [[ $(id -u) -eq 0 ]]; }
-
-# Value of a key of os-release, empty when there is none.
-os_release() {
-    if [[ -r /etc/os-release ]]; then (
-        # shellcheck disable=SC1091
-        . /etc/os-release
-        printf '%s' "${!1-}"
-    ) fi
-}
-
-is_debian_family() {
-    case " $(os_release ID) $(os_release ID_LIKE) " in
-        *" debian "* | *" ubuntu "*) have apt-get ;;
-        *) return 1 ;;
-    esac
-}
-
-# True when this script may install packages here.
-can_install() { is_root && is_debian_family; }
-
-# One set-up at a time: a second one waits, then finds everything in place.
-take_lock() {
-    local dir=$data_dir
-    # Root shares the machine's engine and packages, whatever its HOME; anybody else
-    # changes only what is theirs.
-    if is_root && [[ -d /run/lock ]]; then dir=/run/lock; fi
-    mkdir -p "$dir"
-    # A separate descriptor, kept open until this script ends.
-    exec 9>"$dir/breakeven-setup.lock"
-    flock --wait 900 9 || die "another setup.sh has held $dir/breakeven-setup.lock for 15 minutes"
-}
-
-# ------------------------------------------------------------------- packages
-
-apt_get() {
-    # The lock's descriptor is closed: nothing that a package starts may hold it.
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2 9>&-
-}
-
-apt_update_once() {
-    if [[ $apt_updated = no ]]; then
-        say "apt-get update"
-        apt_get update
-        apt_updated=yes
-    fi
-}
-
-# True when apt knows an installable version of the package.
-apt_has() {
-    local candidate
-    candidate=$(LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p')
-    [[ -n $candidate && $candidate != "(none)" ]]
-}
-
-# Debian starts the services of packages that it installs. We start what we need
-# ourselves, so this says no for as long as this script runs.
-forbid_service_starts() {
-    [[ -e /usr/sbin/policy-rc.d ]] && return
-    policy_file=/usr/sbin/policy-rc.d
-    printf '#!/bin/sh\nexit 101\n' >"$policy_file"
-    chmod 755 "$policy_file"
-}
-
-install_packages() {
-    (($#)) || return 0
-    apt_update_once
-    say "installing $*"
-    forbid_service_starts
-    # --no-remove: a package of the user's is never taken away for one of ours.
-    apt_get install --yes --no-remove --no-install-recommends "$@" ||
-        die "apt-get could not install: $*" "its own message is above; install them by hand and run this again"
-}
+# ---------------------------------------------------------------------- tools
 
 # The registry is a program that runs start for themselves. Its package also makes
 # it a service on a fixed port: that one is switched off, now and after a reboot.
@@ -284,22 +190,6 @@ find_buildx() {
     return 1
 }
 
-# The first release after this one that has the package, empty when not known.
-release_with_buildx() {
-    case $(os_release VERSION_CODENAME) in
-        bullseye | bookworm) echo trixie ;;
-    esac
-}
-
-# Where this machine's apt takes the release itself from (not its updates): asked
-# of apt, which reads both formats of its sources.
-debian_mirror() {
-    # shellcheck disable=SC2016 # apt's own placeholders
-    apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' |
-        awk -v release="$(os_release VERSION_CODENAME)" \
-            '($1 == release || $1 == "stable") && $2 == "main" { print $3; exit }'
-}
-
 # Takes one package of the next Debian release and unpacks it into our own folder.
 # Lists, cache and sources are in a scratch folder: the system's apt sees nothing of it.
 unpack_next_release_buildx() {
@@ -341,7 +231,7 @@ ensure_buildx() {
         can_install || die "docker buildx is missing" \
             "Install the buildx plugin of your Docker packages (docker-buildx or docker-buildx-plugin)," \
             "or put its binary at $private_buildx"
-        release=$(release_with_buildx)
+        release=$(next_release)
         if [[ -n $release ]]; then
             unpack_next_release_buildx "$release"
         else
@@ -359,9 +249,7 @@ ensure_buildx() {
 # ----------------------------------------------------------------------- main
 
 main() {
-    trap on_exit EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    arm_exit
     require_rust
     take_lock
     ensure_tools
