@@ -103,6 +103,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         pull: PullMode::First,
         relevance: Relevance { share: 0.02, seconds: 1.0 },
         workloads: [("web".to_owned(), workload)].into(),
+        mix: None,
         changes: [
             ("app".to_owned(), append("app/*.rb")),
             ("deps".to_owned(), append("Gemfile")),

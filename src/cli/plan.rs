@@ -184,6 +184,9 @@ fn text(plan: &Plan) -> String {
         };
         let _ = writeln!(out, "{axis:<14}{}", shown.join(", "));
     }
+    if let Some(mix) = &plan.mix {
+        let _ = writeln!(out, "{:<14}{mix}", "mix");
+    }
     let candidates: Vec<String> = plan
         .candidates
         .iter()

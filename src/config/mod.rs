@@ -7,6 +7,7 @@ mod competitors;
 pub mod dockerfile;
 mod document;
 pub mod guess;
+mod mix;
 mod names;
 mod problem;
 pub mod schema;
@@ -78,11 +79,12 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &Path) -> Config {
     let base = absolute.parent().unwrap_or(Path::new("/"));
     let workloads = workloads::workloads(document, &file.workload, base);
-    let changes = changes::changes(document, file, &workloads, base);
+    let mut changes = changes::changes(document, file, &workloads, base);
     let candidates = candidates::candidates(document, file, &workloads);
     let availabilities = candidates::availabilities(document, file, &candidates);
     let competitors = competitors::competitors(document, file, &workloads);
     let mut notes = competitors.notes;
+    let mix = mix::mix(document, file, &workloads, &mut changes, &mut notes);
     for name in &changes.measured {
         if changes.all.get(name).is_some_and(changes::without_nonce) {
             notes.push(format!(
@@ -108,6 +110,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         cells: cells::cells(&competitors.of, &changes.measured, &availabilities, &engine),
         workloads,
         changes: changes.all,
+        mix,
         candidates,
         availabilities,
         engine: file.engine.kind,

@@ -1,6 +1,6 @@
 //! The shape of `breakeven.toml`. Comments here are what the JSON schema and editors show.
 
-use crate::model::{Builder, EngineKind, PullMode};
+use crate::model::{Builder, EngineKind, MixSource, PullMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -34,6 +34,8 @@ pub struct File {
     /// Changes by name.
     #[serde(default)]
     pub change: BTreeMap<String, Change>,
+    /// Weights of the changes from elsewhere than this file.
+    pub mix: Option<Mix>,
     /// Candidates by name, best first: the order in the file is the order in which a job looks
     /// for them. The name is the image's tag. A job pushes under the name of the first one. One
     /// candidate `main` that lacks nothing if absent.
@@ -84,10 +86,14 @@ pub struct Workload {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// How often this change happens, against the other ones.
+    /// How often this change happens, against the other ones. Not together with `[mix]`.
     #[serde(default = "defaults::weight")]
     #[schemars(range(min = 0.0))]
     pub weight: f64,
+    /// Globs of the files that belong to this change, for `[mix]`: a commit that touches one of
+    /// them is such a change. If absent: the files that its edits name, and all that the first
+    /// instruction takes that takes one of them.
+    pub paths: Option<Vec<String>>,
     /// Edits of a copy of the context, in this order. `{nonce}` in a text becomes a value that no
     /// other sample has. Globs and paths are relative to the context.
     #[serde(default)]
@@ -158,6 +164,21 @@ pub struct Copy {
     pub copy: String,
     /// Path in the context.
     pub to: String,
+}
+
+/// Weights of the changes from elsewhere than this file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mix {
+    /// Where they come from.
+    pub from: MixSource,
+    /// How many commits are looked at, the newest ones.
+    #[serde(default = "defaults::commits")]
+    #[schemars(range(min = 1))]
+    pub commits: u32,
+    /// The revision whose history it is: a branch, a tag, an id.
+    #[serde(default = "defaults::rev")]
+    pub rev: String,
 }
 
 /// An image that an earlier build may have left as a cache source.
@@ -305,6 +326,12 @@ mod defaults {
     }
     pub(super) const fn weight() -> f64 {
         1.0
+    }
+    pub(super) const fn commits() -> u32 {
+        200
+    }
+    pub(super) fn rev() -> String {
+        "HEAD".to_owned()
     }
     pub(super) fn builders() -> Vec<Builder> {
         Builder::ALL.to_vec()

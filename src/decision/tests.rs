@@ -54,6 +54,7 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         pull: PullMode::First,
         relevance: Relevance { share: 0.02, seconds: RELEVANT_S },
         workloads: BTreeMap::new(),
+        mix: None,
         changes: BTreeMap::from([
             ("app".to_owned(), change(3.0)),
             ("deps".to_owned(), change(1.0)),

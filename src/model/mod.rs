@@ -3,6 +3,8 @@
 pub mod cell;
 pub mod event;
 pub mod finding;
+pub mod layout;
+pub mod mix;
 pub mod plan;
 pub mod reference;
 pub mod sample;
@@ -11,6 +13,7 @@ pub mod step;
 pub use cell::{Builder, Cell, CellKey, EngineKind, State};
 pub use event::Event;
 pub use finding::{Finding, FindingKind, Severity};
+pub use mix::{MixCount, MixPlan, MixSource};
 pub use plan::Plan;
 pub use reference::{ArchiveName, ImageRef};
 pub use sample::{PhaseRecord, Sample, Status, StepRecord};

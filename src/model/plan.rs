@@ -1,6 +1,7 @@
 //! The resolved plan of a run: everything that decides what is measured, validated and printable.
 
 use super::cell::{Builder, Cell, EngineKind};
+use super::mix::MixPlan;
 use super::step::PullMode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub struct Plan {
     pub workloads: BTreeMap<String, Workload>,
     /// Changes by name; `none` is always there.
     pub changes: BTreeMap<String, Change>,
+    /// Where the changes' weights come from, if not from the configuration.
+    #[serde(default)]
+    pub mix: Option<MixPlan>,
     /// Candidates, best first. A job pushes under the name of the first one.
     pub candidates: Vec<Candidate>,
     /// Availabilities, in the order of the configuration.

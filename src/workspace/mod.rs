@@ -3,6 +3,7 @@
 mod copy;
 mod edit;
 mod fingerprint;
+pub mod history;
 mod ignore;
 mod pattern;
 mod walk;
@@ -162,6 +163,18 @@ pub fn matches(workload: &Workload, edit: &Edit) -> Result<Vec<PathBuf>, Workspa
         outside: outside.as_deref(),
     }
     .touched(edit)
+}
+
+/// How edits name a workload's Dockerfile: its path from the context, such as `../Dockerfile`.
+pub fn dockerfile_name(workload: &Workload) -> PathBuf {
+    relative_to(&workload.dockerfile, &workload.context)
+}
+
+/// Files and links of a workload's context that a builder is sent, by their paths from there.
+pub fn sent(workload: &Workload) -> Result<Vec<PathBuf>, WorkspaceError> {
+    let entries = walk::walk_for_all(&workload.context, &workload.dockerfile)?;
+    let files = entries.into_iter().filter(|entry| entry.kind != EntryKind::Directory);
+    Ok(files.map(|entry| entry.path).collect())
 }
 
 fn make_dir(dir: &Path) -> Result<(), WorkspaceError> {

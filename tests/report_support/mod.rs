@@ -248,6 +248,7 @@ fn plan(rounds: u32) -> Plan {
         pull: PullMode::First,
         relevance: Relevance { share: 0.02, seconds: 1.0 },
         workloads: BTreeMap::from([("article".to_owned(), workload)]),
+        mix: None,
         changes: BTreeMap::from([
             ("none".to_owned(), weighted(0.0)),
             ("app".to_owned(), weighted(7.0)),

@@ -1,7 +1,6 @@
 //! Which steps of a Dockerfile a difference between two workspaces leaves alone.
 
-use crate::model::plan::StageLayout;
-use globset::GlobBuilder;
+use crate::model::plan::{StageLayout, StepLayout};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Paths that are in only one of two workspaces, or differ.
@@ -32,7 +31,7 @@ pub fn untouched(layout: &[StageLayout], touched: &BTreeSet<String>) -> Vec<usiz
                 .iter()
                 .take_while(|step| {
                     step.from_stage.is_none_or(|from| whole(&leading, from))
-                        && !step.takes.iter().any(|pattern| takes_any(pattern, touched))
+                        && !takes_any(step, touched)
                 })
                 .count(),
         };
@@ -41,27 +40,14 @@ pub fn untouched(layout: &[StageLayout], touched: &BTreeSet<String>) -> Vec<usiz
     leading
 }
 
-/// Whether a COPY source pattern takes any of these paths: the path itself, or a folder above it.
-fn takes_any(pattern: &str, paths: &BTreeSet<String>) -> bool {
-    let trimmed = pattern.trim_start_matches("./").trim_matches('/');
-    if trimmed.is_empty() || trimmed == "." {
-        return !paths.is_empty();
-    }
-    // A pattern that is no valid glob is taken to match: then no step is said to be untouched
-    // that is not.
-    let Ok(glob) = GlobBuilder::new(trimmed).literal_separator(true).build() else {
-        return !paths.is_empty();
-    };
-    let matcher = glob.compile_matcher();
-    paths.iter().any(|path| {
-        std::path::Path::new(path).ancestors().any(|ancestor| matcher.is_match(ancestor))
-    })
+fn takes_any(step: &StepLayout, paths: &BTreeSet<String>) -> bool {
+    let taken = step.taken();
+    paths.iter().any(|path| taken.holds(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::plan::StepLayout;
 
     fn copy(takes: &[&str]) -> StepLayout {
         StepLayout { takes: takes.iter().map(|s| (*s).to_owned()).collect(), from_stage: None }
