@@ -3,10 +3,14 @@
 mod git_support;
 
 use breakeven::config::{self, Overrides};
+use breakeven::model::plan::Workload;
 use breakeven::model::{MixPlan, Plan};
-use breakeven::workspace::history::{Commit, History, HistoryError};
+use breakeven::workspace::history::{Commit, Elsewhere, History, HistoryError};
+use breakeven::workspace::{self, WorkspaceError};
 use git_support::{Node, Repository};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 const DOCKERFILE: &str = "FROM base AS builder\nCOPY Gemfile Gemfile.lock ./\nRUN bundle\n\
                           FROM base\nCOPY --from=builder /b /b\nCOPY app lib ./\n";
@@ -222,4 +226,158 @@ fn broken_objects_are_named() {
     assert!(matches!(error, HistoryError::Object { .. }), "{error}");
     assert!(error.to_string().contains(&hex), "{error}");
     assert!(error.advice().contains("partial clone"));
+}
+
+fn workload(folder: &Path, dockerfile: &str) -> Workload {
+    let top = folder.canonicalize().unwrap();
+    Workload {
+        context: top.join("service"),
+        dockerfile: top.join(dockerfile),
+        target: None,
+        build_args: BTreeMap::new(),
+        stages: Vec::new(),
+        bases: Vec::new(),
+        layout: Vec::new(),
+    }
+}
+
+/// Every file below a folder, with its content, mode and time.
+fn everything(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap);
+    entries
+        .map(|entry| {
+            let metadata = entry.path().symlink_metadata().unwrap();
+            let content = match metadata.file_type() {
+                kind if kind.is_file() => std::fs::read(entry.path()).unwrap(),
+                kind if kind.is_symlink() => {
+                    std::fs::read_link(entry.path()).unwrap().into_os_string().into_encoded_bytes()
+                }
+                _ => Vec::new(),
+            };
+            let facts = (metadata.permissions().mode(), metadata.modified().unwrap());
+            (entry.path().to_path_buf(), format!("{facts:?} {content:?}"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_commit_is_laid_out_beside_a_dirty_checkout() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut repository, first) = service(folder.path());
+    repository
+        .file("ci/Dockerfile", "FROM base\nCOPY . /\n")
+        .file("ci/Dockerfile.dockerignore", "lib\n");
+    let add = |repository: &mut Repository, path: &str, node| {
+        repository.files.insert(path.to_owned(), node);
+    };
+    add(&mut repository, "service/app/run.sh", Node::Script("#!/bin/sh\n".to_owned()));
+    add(&mut repository, "service/app/link", Node::Link("/etc/passwd".to_owned()));
+    add(&mut repository, "service/vendor", Node::Submodule(first));
+    let second = repository.commit("more files", &[first]);
+    repository.branch("main", second);
+    // A checkout of something else, with changes and files that nobody has committed.
+    std::fs::write(folder.path().join("service/app/main.rb"), "dirty\n").unwrap();
+    std::fs::write(folder.path().join("service/untracked"), "mine\n").unwrap();
+    std::fs::remove_file(folder.path().join("service/Gemfile")).unwrap();
+    let before = everything(folder.path());
+
+    let scratch = tempfile::tempdir().unwrap();
+    let lay = |dockerfile: &str, commit: gix::ObjectId, name: &str| {
+        let workload = workload(folder.path(), dockerfile);
+        workspace::prepare_commit(&workload, &commit.to_string(), &scratch.path().join(name))
+    };
+    let made = lay("service/Dockerfile", second, "a").unwrap();
+    let read = |path: &str| std::fs::read_to_string(made.context.join(path)).unwrap();
+    assert_eq!(read("app/main.rb"), "1\n");
+    assert_eq!(read("Gemfile"), "rack\n");
+    assert_eq!(std::fs::read_to_string(&made.dockerfile).unwrap(), DOCKERFILE);
+    assert!(!made.context.join("untracked").exists() && !made.context.join("spec").exists());
+    let mode = |path: &str| {
+        made.context.join(path).symlink_metadata().unwrap().permissions().mode() & 0o7777
+    };
+    assert_eq!((mode("app"), mode("app/run.sh"), mode("app/main.rb")), (0o755, 0o755, 0o644));
+    assert_eq!(
+        std::fs::read_link(made.context.join("app/link")).unwrap(),
+        Path::new("/etc/passwd")
+    );
+    assert!(made.context.join("vendor").read_dir().unwrap().next().is_none());
+    assert_eq!(made.hash, lay("service/Dockerfile", second, "b").unwrap().hash);
+    assert_ne!(made.hash, lay("service/Dockerfile", first, "c").unwrap().hash);
+    assert!(!scratch.path().join("a/checkout").exists());
+
+    // A Dockerfile outside the context comes along with its own ignore file, or is missed.
+    let outside = lay("ci/Dockerfile", second, "d").unwrap();
+    assert_eq!(std::fs::read_to_string(&outside.dockerfile).unwrap(), "FROM base\nCOPY . /\n");
+    assert!(outside.dockerfile.with_file_name("Dockerfile.dockerignore").exists());
+    let error = lay("ci/Dockerfile", first, "e").unwrap_err();
+    assert!(matches!(error, WorkspaceError::History(HistoryError::Absent { .. })), "{error}");
+
+    assert_eq!(everything(folder.path()), before, "the checkout is as it was");
+}
+
+#[test]
+fn names_that_lead_out_of_a_folder_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut repository, _) = service(folder.path());
+    let scratch = tempfile::tempdir().unwrap();
+    let victim = scratch.path().join("victim");
+    std::fs::create_dir(&victim).unwrap();
+    let link = || Node::Link(victim.to_string_lossy().into_owned());
+    let any = || Node::Link(String::new());
+    let (dir, context) = (|| Node::File(String::new()), folder.path().canonicalize().unwrap());
+    let workload =
+        Workload { context: context.clone(), ..workload(folder.path(), "service/Dockerfile") };
+    let cases: [&[(&str, Node)]; 5] = [
+        &[("..", dir())],
+        &[(".git", dir())],
+        &[(".GIT", any())],
+        &[("a/b", any())],
+        &[("same", link()), ("same", dir())],
+    ];
+    for (index, names) in cases.into_iter().enumerate() {
+        let commit = repository.commit_raw(names).to_string();
+        let place = scratch.path().join(index.to_string());
+        assert!(workspace::prepare_commit(&workload, &commit, &place).is_err(), "{names:?}");
+        assert!(victim.read_dir().unwrap().next().is_none(), "{names:?} wrote through a link");
+        assert!(!place.join("x").exists() && !scratch.path().join("x").exists());
+    }
+}
+
+#[test]
+fn a_line_follows_first_parents_and_what_is_kept_elsewhere_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut repository, first) = service(folder.path());
+    let side = touch(&mut repository, first, &["service/app/side.rb"]);
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n";
+    repository.file("service/app/model.bin", pointer).file("service/spec/big", pointer);
+    repository.files.insert("service/vendor/x".to_owned(), Node::Submodule(first));
+    let second = repository.commit("  large things \n\nand why", &[first]);
+    let merge = repository.commit("merge", &[second, side]);
+    repository.branch("main", merge);
+    let history = History::open(&folder.path().canonicalize().unwrap()).unwrap();
+    let line = history.line("main", 10).unwrap();
+    let ids: Vec<&str> = line.iter().map(|link| link.id.as_str()).collect();
+    assert_eq!(ids, [merge, second, first].map(|id| id.to_string()));
+    assert_eq!(line[1].title, "large things");
+    assert_eq!(history.line("main", 2).unwrap().len(), 2);
+
+    let ignored = workspace::Ignore::load(
+        &folder.path().join("service"),
+        &folder.path().join("service/Dockerfile"),
+        breakeven::model::Builder::Classic,
+    )
+    .unwrap();
+    let mut seen = BTreeSet::new();
+    let mut elsewhere = |commit: gix::ObjectId| {
+        let rules = std::slice::from_ref(&ignored);
+        history.elsewhere(&commit.to_string(), Path::new("service"), rules, &mut seen).unwrap()
+    };
+    let mut found: Vec<String> = elsewhere(second).iter().map(Elsewhere::to_string).collect();
+    found.sort();
+    assert_eq!(
+        found,
+        ["service/app/model.bin is kept by Git LFS", "service/vendor/x is a submodule"],
+        "what is ignored does not count"
+    );
+    assert_eq!(elsewhere(merge), [], "the same folder is not looked at twice");
 }

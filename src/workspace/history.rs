@@ -1,6 +1,11 @@
 //! The git history of a build context. Only read: the object store is all that is needed, and
 //! neither the index nor the user's checkout is looked at. No git program, no network.
 
+mod checkout;
+
+pub use checkout::Elsewhere;
+
+use gix::bstr::ByteSlice;
 use gix::objs::TreeRefIter;
 use gix::revision::walk::Sorting;
 use gix::traverse::commit::simple::CommitTimeOrder;
@@ -43,6 +48,16 @@ pub enum HistoryError {
         /// What git's library says.
         cause: String,
     },
+    /// A commit lacks a file or folder.
+    #[error("the commit {commit} of {} has no {}", repository.display(), path.display())]
+    Absent {
+        /// The repository's work tree.
+        repository: PathBuf,
+        /// The commit.
+        commit: String,
+        /// Path from the top of the repository.
+        path: PathBuf,
+    },
     /// An object is missing or broken.
     #[error("the git repository {} cannot be read at {at}: {cause}", repository.display())]
     Object {
@@ -68,6 +83,7 @@ impl HistoryError {
             Self::UnknownRev { .. } => {
                 "allowed: what `git rev-parse` takes: a branch, a tag, `origin/main`, an id"
             }
+            Self::Absent { .. } => "replay fewer commits: those before had other files",
             Self::Object { .. } => {
                 "a partial clone lacks objects: fetch them (`git fetch --refetch`), and let \
                  `git fsck` look for broken ones"
@@ -91,6 +107,15 @@ pub struct Recent {
     pub commits: Vec<Commit>,
     /// Whether the clone ended before there were enough of them.
     pub shallow: bool,
+}
+
+/// A commit of a line of builds: each is the first parent of the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its id.
+    pub id: String,
+    /// The first line of its message.
+    pub title: String,
 }
 
 /// What one commit did.
@@ -167,6 +192,30 @@ impl History {
         }
         recent.shallow &= recent.commits.len() < limit;
         Ok(recent)
+    }
+
+    /// The newest commits of a revision's own line, each followed by its first parent: what a
+    /// branch's jobs have built one after the other. Fewer where the history or the clone ends.
+    pub fn line(&self, rev: &str, limit: usize) -> Result<Vec<Link>, HistoryError> {
+        let head = self.commit(rev)?;
+        let walk = self
+            .repository
+            .rev_walk([head])
+            .first_parent_only()
+            .all()
+            .map_err(|error| self.broken(&head, &error))?;
+        let mut line = Vec::new();
+        for found in walk.take(limit) {
+            let commit = found
+                .and_then(|found| found.object())
+                .map_err(|error| self.broken(&head, &error))?;
+            let title = commit.message_raw_sloppy().lines().next().unwrap_or_default();
+            line.push(Link {
+                id: commit.id.to_string(),
+                title: String::from_utf8_lossy(title).trim().to_owned(),
+            });
+        }
+        Ok(line)
     }
 
     /// The id of the commit that a revision names.

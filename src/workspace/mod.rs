@@ -87,6 +87,9 @@ pub enum WorkspaceError {
         /// Why.
         cause: &'static str,
     },
+    /// A commit's files could not be read.
+    #[error("{0}; {advice}", advice = .0.advice())]
+    History(history::HistoryError),
     /// A workspace is to be made where something is.
     #[error("{} is not empty; a workspace needs a folder of its own", dir.display())]
     NotEmpty {
@@ -149,6 +152,22 @@ pub fn prepare(
     let Fingerprint { hash, files, dockerfile_hash } =
         fingerprint(&context, &dockerfile, &entries)?;
     Ok(Prepared { context, dockerfile, hash, files, dockerfile_hash })
+}
+
+/// Like [`prepare`], with a commit's files in place of the user's, which are not looked at. The
+/// workload's context lies in the work tree of a repository; the commit's id is a full one.
+pub fn prepare_commit(
+    workload: &Workload,
+    commit: &str,
+    dir: &Path,
+) -> Result<Prepared, WorkspaceError> {
+    make_dir(dir)?;
+    let history = history::History::open(&workload.context).map_err(WorkspaceError::History)?;
+    let checkout = dir.join("checkout");
+    let there = history.check_out_workload(workload, commit, &checkout)?;
+    let prepared = prepare(&there, &[], "", &dir.join("workspace"))?;
+    remove(&checkout)?;
+    Ok(prepared)
 }
 
 /// The files that an edit would change, delete or create in a workload's context, without doing

@@ -1,5 +1,6 @@
 //! Repositories that tests make, object by object and without a git program.
 
+use gix::objs::Write;
 use gix::objs::tree::{Entry, EntryKind};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,6 +45,15 @@ impl Repository {
         let files: Vec<(&str, &Node)> =
             self.files.iter().map(|(path, node)| (path.as_str(), node)).collect();
         let tree = self.tree(&files);
+        self.commit_tree(tree, message, parents)
+    }
+
+    fn commit_tree(
+        &mut self,
+        tree: gix::ObjectId,
+        message: &str,
+        parents: &[gix::ObjectId],
+    ) -> gix::ObjectId {
         self.seconds += 60;
         let signature = gix::actor::Signature {
             name: "Test".into(),
@@ -97,6 +107,25 @@ impl Repository {
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
             }
         }
+    }
+
+    /// A commit of a tree with exactly these entries, whatever their names are: each a file, or a
+    /// folder with the file `x`.
+    pub fn commit_raw(&mut self, names: &[(&str, Node)]) -> gix::ObjectId {
+        let entries = names.iter().map(|(name, node)| match node {
+            Node::Link(target) => {
+                (EntryKind::Link, self.git.write_blob(target).unwrap().detach(), name)
+            }
+            _ => (EntryKind::Tree, self.tree(&[("x", &Node::File("x".to_owned()))]), name),
+        });
+        let mut data = Vec::new();
+        for (kind, id, name) in entries {
+            let mode = if kind == EntryKind::Link { "120000" } else { "40000" };
+            data.extend_from_slice(format!("{mode} {name}\0").as_bytes());
+            data.extend_from_slice(id.as_slice());
+        }
+        let tree = self.git.write_buf(gix::objs::Kind::Tree, &data).unwrap();
+        self.commit_tree(tree, "raw", &[])
     }
 
     fn tree(&self, files: &[(&str, &Node)]) -> gix::ObjectId {
