@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod decision;
 pub mod engine;
+pub mod link;
 pub mod model;
 pub mod registry;
 pub mod report;

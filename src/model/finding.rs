@@ -147,6 +147,12 @@ findings! {
         meaning: "A step did not end within its time limit; this is a failure, not a measurement.",
         advice: "Raise [limits] in breakeven.toml if the step is only slow; see the sample's log."
     }
+    /// Trap 33.
+    LINK_NOT_AS_ASKED {
+        id: "link-not-as-asked", trap: Some(33), severity: Warning,
+        meaning: "A link, measured before its first use, is more than 5 % off what was asked.",
+        advice: "Read the times as those of the measured link, or ask for a slower one: other work on the machine, or a rate beyond what it can carry, is the usual cause."
+    }
     /// A cold or populate sample had hits.
     FOREIGN_CACHE {
         id: "foreign-cache", trap: None, severity: Invalid,

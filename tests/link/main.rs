@@ -1,0 +1,6 @@
+//! The link's proxies with real sockets on this machine.
+
+mod faults;
+mod rewriting;
+mod support;
+mod through;
