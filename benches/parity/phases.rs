@@ -143,6 +143,9 @@ impl Bench {
                     sources: &[],
                     tag: &tag,
                     inline_cache: false,
+                    cache_folder: None,
+                    export: None,
+                    export_folder: std::path::Path::new("unused"),
                 };
                 let built = self.engine.build(&request, &|_| (), &mut StepLog::default()).await?;
                 self.owned.images.extend(built.images_seen);

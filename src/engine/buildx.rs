@@ -3,6 +3,7 @@
 
 use super::records::{BuildRecord, Parser, RecordError};
 use super::{BuildOutcome, BuildRequest, EngineError, StepLog, address};
+use crate::model::CacheExport;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -117,7 +118,11 @@ impl Buildx {
             import_s: record.import_s,
             steps_s: record.steps_s,
             export_s: record.export_s,
+            cache_export_s: record.cache_export_s,
             imports: record.imports,
+            import_outlasts_steps: record.import_outlasts_steps,
+            export_errors: record.export_errors,
+            fetched: record.fetched,
         })
     }
 }
@@ -173,8 +178,36 @@ fn arguments(request: &BuildRequest<'_>, id_file: &Path) -> Vec<OsString> {
         // The engine looks for such a source among its own images first, then in the registry.
         add("--cache-from", format!("type=registry,ref={source}").into());
     }
+    if let Some(folder) = request.cache_folder {
+        add("--cache-from", setting("type=local,src=", folder, ""));
+    }
+    match request.export {
+        Some(CacheExport::Registry { reference, mode, image_manifest }) => {
+            let manifest = if *image_manifest { ",image-manifest=true" } else { "" };
+            let mode = mode.as_str();
+            add(
+                "--cache-to",
+                format!("type=registry,ref={reference},mode={mode}{manifest}").into(),
+            );
+        }
+        Some(CacheExport::Local { mode }) => {
+            let mode = format!(",mode={}", mode.as_str());
+            add("--cache-to", setting("type=local,dest=", request.export_folder, &mode));
+        }
+        None => {}
+    }
     arguments.push(request.context.into());
     arguments
+}
+
+/// A setting with a path in it. The client reads it as a line of CSV.
+fn setting(before: &str, path: &Path, after: &str) -> OsString {
+    let path = path.to_string_lossy();
+    let (kind, key) = before.rsplit_once(',').unwrap_or(("", before));
+    if path.contains([',', '"']) {
+        return format!("{kind},\"{key}{}\"{after}", path.replace('"', "\"\"")).into();
+    }
+    format!("{before}{path}{after}").into()
 }
 
 /// The records of a build in hand.
@@ -223,5 +256,58 @@ fn cause(record: Result<BuildRecord, RecordError>, status: std::process::ExitSta
         Some((step, error)) => format!("{step}: {error}"),
         None if !said.is_empty() => said.to_owned(),
         None => format!("buildx ended with {status} and said nothing"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Builder, CacheMode, ImageRef};
+    use std::collections::BTreeMap;
+
+    fn caches(cache_folder: Option<&Path>, export: Option<&CacheExport>) -> Vec<String> {
+        let request = BuildRequest {
+            builder: Builder::Buildkit,
+            context: Path::new("/c"),
+            dockerfile: Path::new("/c/Dockerfile"),
+            target: None,
+            build_args: &BTreeMap::new(),
+            sources: &[ImageRef::new("127.0.0.1:5000/a", "1")],
+            tag: &ImageRef::new("x", "1"),
+            inline_cache: false,
+            cache_folder,
+            export,
+            export_folder: Path::new("/out"),
+        };
+        let all: Vec<String> = arguments(&request, Path::new("/id"))
+            .into_iter()
+            .map(|argument| argument.into_string().unwrap())
+            .collect();
+        let pairs = all.windows(2).filter(|pair| pair[0].starts_with("--cache-"));
+        pairs.map(|pair| pair.join(" ")).collect()
+    }
+
+    #[test]
+    fn caches_are_asked_for_as_the_client_spells_them() {
+        let registry = |image_manifest| CacheExport::Registry {
+            reference: ImageRef::new("127.0.0.1:5000/cache", "main"),
+            mode: CacheMode::Max,
+            image_manifest,
+        };
+        let source = "--cache-from type=registry,ref=127.0.0.1:5000/a:1";
+        let to = "--cache-to type=registry,ref=127.0.0.1:5000/cache:main,mode=max";
+        assert_eq!(caches(None, None), [source]);
+        assert_eq!(caches(None, Some(&registry(false))), [source, to]);
+        let image = format!("{to},image-manifest=true");
+        assert_eq!(caches(None, Some(&registry(true))), [source, image.as_str()]);
+        let folder = CacheExport::Local { mode: CacheMode::Min };
+        assert_eq!(
+            caches(Some(Path::new("/in")), Some(&folder)),
+            [source, "--cache-from type=local,src=/in", "--cache-to type=local,dest=/out,mode=min"]
+        );
+        assert_eq!(
+            caches(Some(Path::new("/in,1")), None),
+            [source, "--cache-from type=local,\"src=/in,1\""]
+        );
     }
 }

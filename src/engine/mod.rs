@@ -2,11 +2,14 @@
 
 mod address;
 mod archive;
+pub mod bases;
 mod buildx;
 mod classic;
 mod context;
 mod images;
 mod instructions;
+pub mod known_bad;
+pub mod private;
 mod raw;
 pub mod records;
 mod shared;
@@ -16,7 +19,7 @@ mod vertex;
 
 pub use shared::SharedEngine;
 
-use crate::model::{Builder, ImageRef, StepRecord};
+use crate::model::{Builder, CacheExport, ImageRef, StepRecord};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -109,6 +112,12 @@ pub struct BuildRequest<'a> {
     pub tag: &'a ImageRef,
     /// `BUILDKIT_INLINE_CACHE=1`.
     pub inline_cache: bool,
+    /// `--cache-from type=local`: a folder that an earlier build exported.
+    pub cache_folder: Option<&'a Path>,
+    /// `--cache-to`.
+    pub export: Option<&'a CacheExport>,
+    /// Where [`CacheExport::Local`] exports to.
+    pub export_folder: &'a Path,
 }
 
 /// What a build said of itself.
@@ -124,10 +133,18 @@ pub struct BuildOutcome {
     pub import_s: Option<f64>,
     /// Seconds from the first step's start to the last step's end, likewise.
     pub steps_s: Option<f64>,
-    /// Seconds that exporting (image and cache) took, likewise.
+    /// Seconds that exporting the image took, likewise.
     pub export_s: Option<f64>,
+    /// Seconds that exporting the cache took, likewise; it may overlap with the image's export.
+    pub cache_export_s: Option<f64>,
     /// For each source that the builder tried to import: the reference, and its error if any.
     pub imports: Vec<(String, Option<String>)>,
+    /// Whether an import ended after the last step did (trap 15).
+    pub import_outlasts_steps: bool,
+    /// Exports that failed although the build succeeded: name and message (trap 29).
+    pub export_errors: Vec<(String, String)>,
+    /// Steps (stage, step) that were found and whose layers were fetched during the build.
+    pub fetched: Vec<(String, u32)>,
 }
 
 /// What a push said of itself.

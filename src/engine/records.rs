@@ -62,8 +62,15 @@ pub struct BuildRecord {
     pub import_s: Option<f64>,
     /// Seconds from the start of the first step that ran (or was found) to the end of the last.
     pub steps_s: Option<f64>,
-    /// Seconds from the start of the first export (image or cache) to the end of the last.
+    /// Seconds from the start of the first export of an image to the end of the last.
     pub export_s: Option<f64>,
+    /// The same for exports of cache.
+    pub cache_export_s: Option<f64>,
+    /// Exports that failed: name and message. The builder may have gone on all the same (trap 29).
+    pub export_errors: Vec<(String, String)>,
+    /// Steps (stage, step) that were found in an imported cache and whose layers were fetched
+    /// during the build. They count as hits.
+    pub fetched: Vec<(String, u32)>,
     /// Whether the last import ended after the last step (trap 15).
     pub import_outlasts_steps: bool,
     /// Ids of images that the exporter wrote, in order.
@@ -234,6 +241,12 @@ impl Parser {
             );
         }
         for status in update.statuses.unwrap_or_default() {
+            let layer = status.id.strip_prefix("extracting ").unwrap_or(&status.id);
+            if layer.starts_with("sha256:")
+                && let Some(at) = self.by_digest.get(status.vertex.as_ref())
+            {
+                self.vertexes[*at].fetched = true;
+            }
             if let Some(id) = status.id.strip_prefix("writing image ")
                 && let Some(id) = id.split_whitespace().next()
                 && !self.images.iter().any(|known| known == id)
@@ -262,8 +275,9 @@ impl Parser {
 
 fn summarise(vertexes: Vec<Vertex>, images: Vec<String>, text: Vec<String>) -> BuildRecord {
     let mut record = BuildRecord { images, text, ..BuildRecord::default() };
-    let (mut import, mut steps, mut export) = (Span::default(), Span::default(), Span::default());
-    let mut found: Vec<(usize, u32, StepRecord)> = Vec::new();
+    let (mut import, mut steps) = (Span::default(), Span::default());
+    let (mut export, mut cache_export) = (Span::default(), Span::default());
+    let mut found: Vec<(usize, u32, bool, StepRecord)> = Vec::new();
     let mut stages: Vec<String> = Vec::new();
     let mut record_error_cancelled = false;
     for vertex in vertexes {
@@ -273,7 +287,17 @@ fn summarise(vertexes: Vec<Vertex>, images: Vec<String>, text: Vec<String>) -> B
                 record.imports.push((reference.clone(), vertex.error));
                 continue;
             }
-            Role::Export => export.cover(&vertex),
+            Role::Export | Role::CacheExport => {
+                let span = if matches!(vertex.role, Role::Export) {
+                    &mut export
+                } else {
+                    &mut cache_export
+                };
+                span.cover(&vertex);
+                if let Some(error) = &vertex.error {
+                    record.export_errors.push((vertex.name.clone(), error.clone()));
+                }
+            }
             Role::Step { stage, position, instruction } => {
                 steps.cover(&vertex);
                 let stage_at =
@@ -286,10 +310,10 @@ fn summarise(vertexes: Vec<Vertex>, images: Vec<String>, text: Vec<String>) -> B
                     stage: stage.clone(),
                     step: *position,
                     instruction: instruction.clone(),
-                    hit: vertex.cached,
+                    hit: vertex.cached || vertex.fetched,
                     duration_s: vertex.ran_s(),
                 };
-                found.push((stage_at, *position, step));
+                found.push((stage_at, *position, vertex.fetched, step));
             }
             Role::Other => {}
         }
@@ -302,24 +326,25 @@ fn summarise(vertexes: Vec<Vertex>, images: Vec<String>, text: Vec<String>) -> B
             }
         }
     }
-    found.sort_by_key(|(stage, position, _)| (*stage, *position));
+    found.sort_by_key(|(stage, position, ..)| (*stage, *position));
     // The builder counts FROM, but not where the stage stands on another stage or on nothing:
     // there the first position belongs to an instruction.
     let counts_from: Vec<bool> = (0..stages.len())
-        .map(|stage| !found.iter().any(|(of, position, _)| *of == stage && *position == 1))
+        .map(|stage| !found.iter().any(|(of, position, ..)| *of == stage && *position == 1))
         .collect();
-    record.steps = found
-        .into_iter()
-        .map(|(stage, position, step)| StepRecord {
-            step: position - u32::from(counts_from[stage]),
-            ..step
-        })
-        .collect();
+    for (stage, position, fetched, step) in found {
+        let step = StepRecord { step: position - u32::from(counts_from[stage]), ..step };
+        if fetched {
+            record.fetched.push((step.stage.clone(), step.step));
+        }
+        record.steps.push(step);
+    }
     record.import_outlasts_steps =
         matches!((import.end, steps.end), (Some(import), Some(steps)) if import > steps);
     record.import_s = import.seconds();
     record.steps_s = steps.seconds();
     record.export_s = export.seconds();
+    record.cache_export_s = cache_export.seconds();
     record
 }
 
@@ -353,6 +378,8 @@ struct VertexUpdate<'a> {
 struct StatusUpdate<'a> {
     #[serde(borrow, default)]
     id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    vertex: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ use super::{
 use crate::model::{Builder, ImageRef};
 use async_trait::async_trait;
 use bollard::errors::Error;
+use bollard::query_parameters::TagImageOptions;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -54,30 +55,8 @@ impl SharedEngine {
     /// Connects to the engine at this address, else to the one that the docker client would use
     /// (`DOCKER_HOST`, the docker context, the default socket), and asks it what it is.
     pub async fn connect(docker_host: Option<&str>) -> Result<Self, EngineError> {
-        let address = address::Places::of_process(docker_host).resolve()?;
-        let down = |cause: String| EngineError::Unavailable {
-            address: address.clone(),
-            cause,
-            advice: "Start it, or name another in DOCKER_HOST".to_owned(),
-        };
-        let docker = match address.split_once("://") {
-            Some(("unix", _)) => {
-                Docker::connect_with_unix(&address, NO_LIMIT_S, API_DEFAULT_VERSION)
-            }
-            Some(("tcp" | "http", _)) => {
-                Docker::connect_with_http(&address, NO_LIMIT_S, API_DEFAULT_VERSION)
-            }
-            _ => {
-                return Err(EngineError::Unavailable {
-                    cause: "only unix:// and tcp:// addresses without TLS are spoken".to_owned(),
-                    advice: "Forward the engine's socket (`ssh -L`) and name that in DOCKER_HOST"
-                        .to_owned(),
-                    address,
-                });
-            }
-        };
-        let docker = docker.map_err(|error| down(said(&error)))?;
-        let docker = docker.negotiate_version().await.map_err(|error| down(said(&error)))?;
+        let (docker, address) = connect(docker_host).await?;
+        let down = |cause: String| unavailable(&address, cause);
         let version = docker.version().await.map_err(|error| down(said(&error)))?;
         let info = docker.info().await.map_err(|error| down(said(&error)))?;
         let facts = EngineFacts {
@@ -102,6 +81,31 @@ impl SharedEngine {
 
     async fn buildx(&self) -> Result<&Buildx, EngineError> {
         self.buildx.get_or_try_init(Buildx::find).await
+    }
+
+    /// Pushes an image that is on the engine under another name, and leaves nothing of that name
+    /// behind: how base images get into the registry that private engines pull from.
+    pub async fn push_as(
+        &self,
+        image: &str,
+        to: &ImageRef,
+        log: &mut StepLog,
+    ) -> Result<PushOutcome, EngineError> {
+        let before = self.upkeep().snapshot().await?;
+        let options =
+            TagImageOptions { repo: Some(to.repository.clone()), tag: Some(to.tag.clone()) };
+        let tagged = self.docker.tag_image(image, Some(options)).await;
+        tagged.map_err(|error| failure("tag", image, &self.address, error))?;
+        let pushed = self.push(to, log).await;
+        let owned = Owned { tags: [to.to_string()].into(), ..Owned::default() };
+        let reset = self.upkeep().reset(&owned, &before, Some(&[])).await;
+        let outcome = pushed?;
+        reset.map(|()| outcome)
+    }
+
+    /// Removes everything that is on it: for an engine of our own.
+    pub(super) async fn empty(&self) -> Result<(), EngineError> {
+        self.upkeep().empty().await
     }
 
     fn upkeep(&self) -> upkeep::Upkeep<'_> {
@@ -229,6 +233,38 @@ impl Engine for SharedEngine {
         trace: &Trace,
     ) -> Result<Owned, EngineError> {
         self.upkeep().leftovers(owned, before, trace).await
+    }
+}
+
+/// A connection to the engine at this address, else to the one that the docker client would use;
+/// it has answered.
+pub(super) async fn connect(docker_host: Option<&str>) -> Result<(Docker, String), EngineError> {
+    let address = address::Places::of_process(docker_host).resolve()?;
+    let docker = match address.split_once("://") {
+        Some(("unix", _)) => Docker::connect_with_unix(&address, NO_LIMIT_S, API_DEFAULT_VERSION),
+        Some(("tcp" | "http", _)) => {
+            Docker::connect_with_http(&address, NO_LIMIT_S, API_DEFAULT_VERSION)
+        }
+        _ => {
+            return Err(EngineError::Unavailable {
+                cause: "only unix:// and tcp:// addresses without TLS are spoken".to_owned(),
+                advice: "Forward the engine's socket (`ssh -L`) and name that in DOCKER_HOST"
+                    .to_owned(),
+                address,
+            });
+        }
+    };
+    let docker = docker.map_err(|error| unavailable(&address, said(&error)))?;
+    let docker = docker.negotiate_version().await;
+    let docker = docker.map_err(|error| unavailable(&address, said(&error)))?;
+    Ok((docker, address))
+}
+
+fn unavailable(address: &str, cause: String) -> EngineError {
+    EngineError::Unavailable {
+        address: address.to_owned(),
+        cause,
+        advice: "Start it, or name another in DOCKER_HOST".to_owned(),
     }
 }
 

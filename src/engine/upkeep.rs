@@ -7,7 +7,8 @@ use super::{EngineError, Owned, Snapshot, Trace};
 use bollard::Docker;
 use bollard::models::ImageSummary;
 use bollard::query_parameters::{
-    ListImagesOptions, PruneBuildOptions, RemoveImageOptions, TagImageOptions,
+    ListContainersOptions, ListImagesOptions, PruneBuildOptions, PruneVolumesOptions,
+    RemoveContainerOptions, RemoveImageOptions, TagImageOptions,
 };
 use futures_util::{StreamExt, stream};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -144,6 +145,40 @@ impl Upkeep<'_> {
             ids.join(", ")
         );
         Ok(())
+    }
+
+    /// Removes everything: for an engine that is ours alone.
+    pub(super) async fn empty(&self) -> Result<(), EngineError> {
+        let all = ListContainersOptions { all: true, ..ListContainersOptions::default() };
+        let containers = self.docker.list_containers(Some(all)).await;
+        let containers = containers.map_err(|error| self.failure("list", "containers", error))?;
+        for id in containers.into_iter().filter_map(|container| container.id) {
+            let options = RemoveContainerOptions { v: true, force: true, link: false };
+            let removed = self.docker.remove_container(&id, Some(options)).await;
+            removed.map_err(|error| self.failure("remove the container", &id, error))?;
+        }
+        let everything = Owned {
+            images: self.images().await?.into_iter().map(|image| image.id).collect(),
+            tags: self.snapshot().await?.tags.into_keys().collect(),
+            records: BTreeSet::new(),
+        };
+        self.reset(&everything, &Snapshot::default(), None).await?;
+        let volumes = self.docker.prune_volumes(None::<PruneVolumesOptions>).await;
+        volumes.map_err(|error| self.failure("remove", "volumes", error))?;
+        // What a builder holds for a moment after its answer is silently kept.
+        let left = self.snapshot().await?;
+        if left.images.is_empty() && left.records.is_empty() {
+            return Ok(());
+        }
+        Err(EngineError::Failed {
+            operation: "empty".to_owned(),
+            reference: "the private engine".to_owned(),
+            cause: format!(
+                "{} images and {} build cache records are still there",
+                left.images.len(),
+                left.records.len()
+            ),
+        })
     }
 
     /// Removes build cache records by id in one call.

@@ -9,8 +9,10 @@ pub(super) enum Role {
     Step { stage: String, position: u32, instruction: String },
     /// `importing cache manifest from REFERENCE`.
     Import(String),
-    /// `exporting to image`, `exporting cache`, …
+    /// `exporting to image` and the like.
     Export,
+    /// `exporting cache to registry`, `preparing build cache for export`, …
+    CacheExport,
     /// FROM, `[internal] …`, `[auth] …`, and whatever comes later.
     Other,
 }
@@ -19,6 +21,11 @@ impl Role {
     pub(super) fn of(name: &str) -> Self {
         if let Some(reference) = name.strip_prefix("importing cache manifest from ") {
             return Self::Import(reference.trim().to_owned());
+        }
+        let of_cache =
+            ["exporting cache", "preparing build cache", "preparing layers for", "sending cache"];
+        if of_cache.iter().any(|start| name.starts_with(start)) {
+            return Self::CacheExport;
         }
         if name.starts_with("exporting ") {
             return Self::Export;
@@ -61,6 +68,9 @@ pub(super) struct Vertex {
     interval: Option<(OffsetDateTime, f64)>,
     earlier_s: f64,
     pub(super) cached: bool,
+    /// Whether layers were fetched for it: then it was found in an imported cache, although the
+    /// builder does not call it cached.
+    pub(super) fetched: bool,
     pub(super) error: Option<String>,
 }
 
@@ -74,6 +84,7 @@ impl Vertex {
             interval: None,
             earlier_s: 0.0,
             cached: false,
+            fetched: false,
             error: None,
         }
     }

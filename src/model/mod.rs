@@ -17,4 +17,4 @@ pub use mix::{MixCount, MixPlan, MixSource};
 pub use plan::Plan;
 pub use reference::{ArchiveName, ImageRef};
 pub use sample::{PhaseRecord, Sample, Status, StepRecord};
-pub use step::{BuildStep, Phase, PullMode, Sources, Step};
+pub use step::{BuildStep, CacheExport, CacheMode, Phase, PullMode, Sources, Step};

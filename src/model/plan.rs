@@ -225,6 +225,29 @@ pub enum RegistryPlan {
     },
 }
 
+/// Where a daemon keeps images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Store {
+    /// The daemon's own store (driver overlay2).
+    Overlay2,
+    /// The containerd image store.
+    Containerd,
+}
+
+/// How long one private daemon is kept.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// Each sample has a new one, as a fresh runner has.
+    #[default]
+    Sample,
+    /// One serves a whole round and is emptied between samples.
+    Round,
+}
+
 /// Longest time for each kind of wait, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Limits {

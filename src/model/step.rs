@@ -107,6 +107,47 @@ pub struct BuildStep {
     pub inline_cache: bool,
 }
 
+/// Cache that a build leaves outside of its image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum CacheExport {
+    /// In the registry, under a name of its own.
+    Registry {
+        /// The name.
+        reference: ImageRef,
+        /// Which steps.
+        mode: CacheMode,
+        /// Whether it is written as an image manifest, which more registries take, and not as an
+        /// index.
+        image_manifest: bool,
+    },
+    /// In a folder.
+    Local {
+        /// Which steps.
+        mode: CacheMode,
+    },
+}
+
+/// Which steps an exported cache holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheMode {
+    /// Those of the final stage.
+    Min,
+    /// Those of every stage.
+    Max,
+}
+
+impl CacheMode {
+    /// As `--cache-to` spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Min => "min",
+            Self::Max => "max",
+        }
+    }
+}
+
 /// One step of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]

@@ -260,6 +260,9 @@ impl Runner<'_, '_> {
             sources: &sources,
             tag: &step.tag,
             inline_cache: step.inline_cache,
+            cache_folder: None,
+            export: None,
+            export_folder: Path::new("unused"),
         };
         let mut log = std::mem::take(&mut self.record.log);
         let result = {

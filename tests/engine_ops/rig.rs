@@ -138,6 +138,9 @@ impl Rig {
             sources,
             tag,
             inline_cache: builder == Builder::Buildkit,
+            cache_folder: None,
+            export: None,
+            export_folder: Path::new("unused"),
         };
         self.own_tag(&tag.to_string());
         let mut log = StepLog::default();
