@@ -3,6 +3,7 @@
 use crate::{commands, phases::Bench};
 use anyhow::{Context, Result};
 use breakeven::engine::StepLog;
+use breakeven::model::plan::ArchivePlan;
 
 const IMAGE_BYTES: u64 = 1 << 30;
 /// Peak that is aimed at, MiB.
@@ -18,7 +19,10 @@ pub async fn peak(bench: &mut Bench) -> Result<String> {
     std::fs::write("/proc/self/clear_refs", "5").context("writing 5 to /proc/self/clear_refs")?;
     let start = high_water_mib()?;
     let mut log = StepLog::default();
-    bench.engine.save(std::slice::from_ref(&reference), &archive, &mut log).await?;
+    bench
+        .engine
+        .save(std::slice::from_ref(&reference), &archive, &ArchivePlan::default(), &mut log)
+        .await?;
     let saved = high_water_mib()?;
     commands::docker(&["rmi", &reference.to_string()])?;
     bench.engine.load(&archive, &mut log).await?;

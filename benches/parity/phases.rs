@@ -3,6 +3,7 @@
 use crate::{commands, registry::Registry};
 use anyhow::{Context, Result};
 use breakeven::engine::{BuildRequest, Engine, Owned, Snapshot, StepLog};
+use breakeven::model::plan::ArchivePlan;
 use breakeven::model::{Builder, ImageRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -203,7 +204,14 @@ impl Bench {
         let started = Instant::now();
         match side {
             Side::Ours => {
-                self.engine.save(std::slice::from_ref(&reference), &archive, &mut log).await?;
+                self.engine
+                    .save(
+                        std::slice::from_ref(&reference),
+                        &archive,
+                        &ArchivePlan::default(),
+                        &mut log,
+                    )
+                    .await?;
             }
             Side::Docker => drop(commands::docker(&["save", "--output", &file, &name])?),
         }

@@ -19,6 +19,7 @@ mod vertex;
 
 pub use shared::SharedEngine;
 
+use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, CacheExport, ImageRef, StepRecord};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
@@ -265,15 +266,16 @@ pub trait Engine: Send + Sync {
         log: &mut StepLog,
     ) -> Result<PushOutcome, EngineError>;
 
-    /// Loads an archive, streamed; returns the tags that it brought.
+    /// Loads an archive, streamed, however it is packed; returns the tags that it brought.
     async fn load(&self, archive: &Path, log: &mut StepLog) -> Result<Vec<String>, EngineError>;
 
-    /// Saves several images into one archive, streamed to a temporary name and renamed; returns
-    /// its size in bytes.
+    /// Saves several images into one archive and packs it, streamed to a temporary name and
+    /// renamed; returns its size in bytes.
     async fn save(
         &self,
         references: &[ImageRef],
         archive: &Path,
+        packing: &ArchivePlan,
         log: &mut StepLog,
     ) -> Result<u64, EngineError>;
 

@@ -6,6 +6,7 @@ use super::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
     Snapshot, StepLog, Trace, address, archive, classic, images, transfer, upkeep,
 };
+use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, ImageRef};
 use async_trait::async_trait;
 use bollard::errors::Error;
@@ -202,9 +203,10 @@ impl Engine for SharedEngine {
         &self,
         references: &[ImageRef],
         archive: &Path,
+        packing: &ArchivePlan,
         log: &mut StepLog,
     ) -> Result<u64, EngineError> {
-        archive::save(&self.docker, &self.address, references, archive, log).await
+        archive::save(&self.docker, &self.address, references, (archive, packing), log).await
     }
 
     async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {

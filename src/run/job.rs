@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::engine::{BuildOutcome, BuildRequest, EngineError, ImageFacts, PushOutcome, StepLog};
-use crate::model::plan::{Limits, Workload};
+use crate::model::plan::{ArchivePlan, Limits, Workload};
 use crate::model::{
     ArchiveName, BuildStep, Builder, Event, ImageRef, Phase, PhaseRecord, PullMode, Sources, Step,
     StepRecord,
@@ -305,7 +305,8 @@ impl Runner<'_, '_> {
         let to = self.saved(archive);
         let mut log = std::mem::take(&mut self.record.log);
         let result = {
-            let save = self.context.world.engine.save(references, &to, &mut log);
+            let packing = ArchivePlan::default();
+            let save = self.context.world.engine.save(references, &to, &packing, &mut log);
             self.timed(Phase::Save, archive, save).await
         };
         self.record.log = log;

@@ -1,8 +1,12 @@
-//! The storage that CI jobs share for image archives. `object_store` stays in this folder.
+//! The storage that CI jobs share for archives, and how archives are packed. `object_store` stays
+//! in this folder.
 
+pub mod codec;
 mod directory;
+mod sink;
 
 pub use directory::DirectoryStorage;
+pub use sink::Sink;
 
 use crate::model::ArchiveName;
 use async_trait::async_trait;

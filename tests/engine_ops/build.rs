@@ -2,6 +2,7 @@
 
 use crate::rig::{BASE, Registry, Rig, containers_with, docker, hits, two_stages};
 use breakeven::engine::{Engine, EngineError, StepLog};
+use breakeven::model::plan::ArchivePlan;
 use breakeven::model::{Builder, ImageRef};
 use std::path::Path;
 use std::process::Command;
@@ -164,7 +165,15 @@ async fn an_inline_cache_is_found_in_the_registry_and_among_loaded_images() {
     rig.build(Builder::Buildkit, &context, &tag, &[]).await.unwrap();
     rig.engine.push(&tag, &mut StepLog::default()).await.unwrap();
     let archive = rig.dir.path().join("image.tar");
-    rig.engine.save(std::slice::from_ref(&tag), &archive, &mut StepLog::default()).await.unwrap();
+    rig.engine
+        .save(
+            std::slice::from_ref(&tag),
+            &archive,
+            &ArchivePlan::default(),
+            &mut StepLog::default(),
+        )
+        .await
+        .unwrap();
     rig.reset().await.unwrap();
 
     std::fs::write(context.join("app/data"), "changed").unwrap();

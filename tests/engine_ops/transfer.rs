@@ -1,7 +1,8 @@
 //! Pull, push, load and save.
 
-use crate::rig::{Registry, Rig, docker};
+use crate::rig::{Registry, Rig, docker, quiet};
 use breakeven::engine::{Engine, EngineError, StepLog};
+use breakeven::model::plan::{ArchivePlan, Compression};
 use breakeven::model::{Builder, ImageRef};
 use std::path::Path;
 use std::time::Duration;
@@ -77,7 +78,8 @@ async fn images_go_through_an_archive_and_the_reverse_with_the_client() {
     let built = rig.build(Builder::Classic, &context, &final_image, sources).await.unwrap();
     let archive = rig.dir.path().join("both.tar");
     let both = [stage.clone(), final_image.clone()];
-    let bytes = rig.engine.save(&both, &archive, &mut log()).await.unwrap();
+    let bytes =
+        rig.engine.save(&both, &archive, &ArchivePlan::default(), &mut log()).await.unwrap();
     assert_eq!(bytes, archive.metadata().unwrap().len());
     let theirs = rig.dir.path().join("theirs.tar");
     let names = both.each_ref().map(ToString::to_string);
@@ -99,6 +101,50 @@ async fn images_go_through_an_archive_and_the_reverse_with_the_client() {
     rig.reset().await.unwrap();
 }
 
+#[tokio::test]
+async fn packed_archives_are_ours_and_the_tools_alike() {
+    let rig = Rig::new("packed").await;
+    let tag = rig.image("1");
+    let built = rig.build(Builder::Classic, &rig.context(), &tag, &[]).await.unwrap();
+    let images = std::slice::from_ref(&tag);
+    let plain = rig.dir.path().join("plain.tar");
+    let plain_bytes =
+        rig.engine.save(images, &plain, &ArchivePlan::default(), &mut log()).await.unwrap();
+    let tools = [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")];
+    let ours_as = |form: Compression| rig.dir.path().join(format!("ours.{}", form.suffix()));
+    for (compression, tool) in tools {
+        let ours = ours_as(compression);
+        let packing = ArchivePlan { compression, level: None, threads: 1 };
+        let bytes = rig.engine.save(images, &ours, &packing, &mut log()).await.unwrap();
+        assert_eq!(bytes, ours.metadata().unwrap().len());
+        assert!(bytes < plain_bytes, "{tool}: {bytes} of {plain_bytes}");
+    }
+    for (compression, tool) in tools {
+        let ours = ours_as(compression);
+        // The tool reads ours, and we read the tool's.
+        assert!(quiet(tool, &["-t", ours.to_str().unwrap()]).is_some(), "{tool} -t");
+        let theirs = rig.dir.path().join(format!("theirs.{}", compression.suffix()));
+        let packed = quiet(tool, &["-q", "-k", "-f", plain.to_str().unwrap()]);
+        assert!(packed.is_some(), "{tool}: is it installed?");
+        let made = plain.with_extension(compression.suffix());
+        std::fs::rename(made, &theirs).unwrap();
+        for from in [&ours, &theirs] {
+            rig.reset().await.unwrap();
+            let tags = rig.engine.load(from, &mut log()).await.unwrap();
+            assert_eq!(tags, [tag.to_string()]);
+            let facts = rig.engine.inspect(&tag.to_string()).await.unwrap().unwrap();
+            assert_eq!(facts.id, built.image);
+        }
+        rig.reset().await.unwrap();
+        let file = std::fs::OpenOptions::new().write(true).open(&ours).unwrap();
+        file.set_len(ours.metadata().unwrap().len() / 2).unwrap();
+        let error = rig.engine.load(&ours, &mut log()).await.unwrap_err();
+        assert!(matches!(error, EngineError::Io { .. }), "{error:?}");
+        assert!(error.to_string().contains("ours.tar"), "{error}");
+        rig.reset().await.unwrap();
+    }
+}
+
 /// Names of files in a folder.
 fn files(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().flatten();
@@ -114,18 +160,23 @@ async fn a_failed_or_dropped_save_leaves_no_file() {
     std::fs::create_dir(&folder).unwrap();
     let archive = folder.join("a.tar");
     let missing = [ImageRef::new("engine-ops-nowhere", "1")];
-    let error = rig.engine.save(&missing, &archive, &mut log()).await.unwrap_err();
+    let error =
+        rig.engine.save(&missing, &archive, &ArchivePlan::default(), &mut log()).await.unwrap_err();
     assert!(error.to_string().contains("engine-ops-nowhere:1"), "{error}");
     assert_eq!(files(&folder), Vec::<String>::new());
 
     let images = std::slice::from_ref(&tag);
     let nowhere = folder.join("no/such/folder.tar");
-    let error = rig.engine.save(images, &nowhere, &mut log()).await.unwrap_err();
+    let error =
+        rig.engine.save(images, &nowhere, &ArchivePlan::default(), &mut log()).await.unwrap_err();
     assert!(matches!(error, EngineError::Io { .. }), "{error:?}");
 
     let mut text = log();
-    let dropped =
-        tokio::time::timeout(Duration::ZERO, rig.engine.save(images, &archive, &mut text)).await;
+    let dropped = tokio::time::timeout(
+        Duration::ZERO,
+        rig.engine.save(images, &archive, &ArchivePlan::default(), &mut text),
+    )
+    .await;
     assert!(dropped.is_err());
     for _ in 0..100 {
         if files(&folder).is_empty() {
@@ -144,8 +195,11 @@ async fn a_full_disk_is_said_and_the_piece_removed() {
     rig.build(Builder::Classic, &rig.context(), &tag, &[]).await.unwrap();
     let small = Tmpfs::mount(&rig.dir.path().join("small"));
     let archive = small.0.join("a.tar");
-    let error =
-        rig.engine.save(std::slice::from_ref(&tag), &archive, &mut log()).await.unwrap_err();
+    let error = rig
+        .engine
+        .save(std::slice::from_ref(&tag), &archive, &ArchivePlan::default(), &mut log())
+        .await
+        .unwrap_err();
     let EngineError::Io { source, .. } = &error else { panic!("{error:?}") };
     assert_eq!(source.kind(), std::io::ErrorKind::StorageFull, "{error}");
     assert!(error.to_string().contains("a.tar"), "{error}");
@@ -159,8 +213,7 @@ impl Tmpfs {
     fn mount(at: &Path) -> Self {
         std::fs::create_dir(at).unwrap();
         let at_text = at.to_str().unwrap();
-        let mounted =
-            crate::rig::quiet("mount", &["-t", "tmpfs", "-o", "size=256k", "tmpfs", at_text]);
+        let mounted = quiet("mount", &["-t", "tmpfs", "-o", "size=256k", "tmpfs", at_text]);
         assert!(mounted.is_some(), "this test mounts a small tmpfs, which needs root");
         Self(at.to_path_buf())
     }
@@ -168,7 +221,7 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        let _ = crate::rig::quiet("umount", &[self.0.to_str().unwrap_or_default()]);
+        let _ = quiet("umount", &[self.0.to_str().unwrap_or_default()]);
     }
 }
 
@@ -179,7 +232,8 @@ async fn an_archive_that_is_cut_off_or_absent_is_an_error() {
     rig.build(Builder::Classic, &rig.context(), &tag, &[]).await.unwrap();
     let archive = rig.dir.path().join("a.tar");
     let images = std::slice::from_ref(&tag);
-    let bytes = rig.engine.save(images, &archive, &mut log()).await.unwrap();
+    let bytes =
+        rig.engine.save(images, &archive, &ArchivePlan::default(), &mut log()).await.unwrap();
     rig.reset().await.unwrap();
     let file = std::fs::OpenOptions::new().write(true).open(&archive).unwrap();
     file.set_len(bytes / 2).unwrap();

@@ -8,6 +8,7 @@ use breakeven::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
     Snapshot, StepLog, Trace,
 };
+use breakeven::model::plan::ArchivePlan;
 use breakeven::model::{ArchiveName, Builder, ImageRef, StepRecord};
 use breakeven::registry::{Registry, RegistryError, Seed};
 use breakeven::run::World;
@@ -238,6 +239,7 @@ impl Engine for Fake {
         &self,
         references: &[ImageRef],
         archive: &Path,
+        _: &ArchivePlan,
         _: &mut StepLog,
     ) -> Result<u64, EngineError> {
         self.operation("save", &archive.display())?;

@@ -4,6 +4,7 @@ use crate::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
     SharedEngine, Snapshot, StepLog, Trace,
 };
+use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, ImageRef};
 use async_trait::async_trait;
 use std::path::Path;
@@ -62,9 +63,10 @@ impl Engine for PrivateEngine {
         &self,
         references: &[ImageRef],
         archive: &Path,
+        packing: &ArchivePlan,
         log: &mut StepLog,
     ) -> Result<u64, EngineError> {
-        self.0.save(references, archive, log).await
+        self.0.save(references, archive, packing, log).await
     }
 
     async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
