@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help setup engine-image build demo test bench lint clean
+.PHONY: help setup engine-image c-service build demo test bench lint clean
 
 CARGO ?= cargo
 # More for the demo run, as in: make demo ARGS="--rounds 3"
@@ -16,6 +16,10 @@ setup: ## make this machine ready: engine, buildx, registry, base image (scripts
 
 engine-image: setup ## an image with a modern engine in it, made without a registry (scripts/engine-image.sh)
 	scripts/engine-image.sh
+
+c-service: setup ## base images of the C service (scripts/debian-bases.sh), then build it and ask it
+	scripts/debian-bases.sh
+	fixtures/c-service/check.sh
 
 build: ## compile the release binary
 	$(CARGO) build --release --locked

@@ -129,3 +129,28 @@ debian_mirror() {
         awk -v release="$(os_release VERSION_CODENAME)" \
             '($1 == release || $1 == "stable") && $2 == "main" { print $3; exit }'
 }
+
+# apt with sources, lists and cache in $scratch: the system's apt sees nothing of it.
+# $1: a mirror, $2: a release of Debian.
+open_scratch_apt() {
+    local kind keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    mkdir -p "$scratch"/apt/{parts,lists/partial,cache/archives/partial}
+    for kind in deb deb-src; do
+        printf '%s [signed-by=%s] %s %s main\n' "$kind" "$keyring" "$1" "$2"
+    done >"$scratch/apt/sources.list"
+    scratch_apt update
+}
+
+scratch_apt() {
+    local apt=$scratch/apt options
+    options=(
+        -o "Dir::Etc::SourceList=$apt/sources.list" -o "Dir::Etc::SourceParts=$apt/parts"
+        -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache"
+        -o Dir::Etc::Preferences=/dev/null -o "Dir::Etc::PreferencesParts=$apt/parts"
+        # Only the index of packages is of use here.
+        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false
+        # The scratch folder is root's alone, so apt's helper user could not write there.
+        -o APT::Sandbox::User=root
+    )
+    apt_get "${options[@]}" "$@"
+}

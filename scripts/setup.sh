@@ -191,28 +191,17 @@ find_buildx() {
 }
 
 # Takes one package of the next Debian release and unpacks it into our own folder.
-# Lists, cache and sources are in a scratch folder: the system's apt sees nothing of it.
 unpack_next_release_buildx() {
-    local release=$1 mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg options deb
+    local release=$1 mirror deb
     apt_update_once
     mirror=$(debian_mirror)
     [[ -n $mirror ]] || die "found no Debian mirror in this machine's apt sources" \
         "put a docker-buildx binary at $private_buildx by hand"
     say "taking docker-buildx of $release from this machine's Debian mirror"
     scratch=$(mktemp -d)
-    mkdir -p "$scratch"/{parts,lists/partial,cache/archives/partial,root}
-    printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$release" >"$scratch/sources.list"
-    options=(
-        -o "Dir::Etc::SourceList=$scratch/sources.list" -o "Dir::Etc::SourceParts=$scratch/parts"
-        -o "Dir::State::Lists=$scratch/lists" -o "Dir::Cache=$scratch/cache"
-        -o Dir::Etc::Preferences=/dev/null -o "Dir::Etc::PreferencesParts=$scratch/parts"
-        # Only the index of packages is of use here.
-        -o Acquire::Languages=none -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false
-        # The scratch folder is root's alone, so apt's helper user could not write there.
-        -o APT::Sandbox::User=root
-    )
-    apt_get "${options[@]}" update
-    (cd "$scratch" && apt_get "${options[@]}" download docker-buildx)
+    mkdir "$scratch/root"
+    open_scratch_apt "$mirror" "$release"
+    (cd "$scratch" && scratch_apt download docker-buildx)
     deb=$(find "$scratch" -maxdepth 1 -name 'docker-buildx_*.deb' -print -quit)
     [[ -n $deb ]] || die "apt downloaded no docker-buildx of $release"
     dpkg -x "$deb" "$scratch/root"
