@@ -10,6 +10,7 @@ pub mod job;
 pub mod journal;
 pub mod ledger;
 mod lifecycle;
+pub mod machine;
 pub mod proof;
 mod publish;
 pub mod scheduler;
