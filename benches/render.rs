@@ -93,6 +93,7 @@ fn sample(number: u32, round: u32, position: usize, cell: &Cell) -> Sample {
                 duration_s: f64::from(number * (seq + 7)) * 0.618_033_988_749_895 % 1.0 + 1.0,
                 bytes_down: None,
                 bytes_up: None,
+                requests: None,
                 within: false,
             })
             .collect(),

@@ -4,10 +4,10 @@ mod fake;
 
 use breakeven::model::event::Ending;
 use breakeven::model::plan::{
-    Availability, Candidate, Change, Edit, Limits, PLAN_VERSION, RegistryPlan, Relevance,
-    StageLayout, StepLayout, Workload,
+    ArchivePlan, Availability, Candidate, Change, Edit, EnginePlan, Limits, LinkPlan, PLAN_VERSION,
+    RegistryPlan, Relevance, StageLayout, StepLayout, Workload,
 };
-use breakeven::model::{Cell, EngineKind, Event, Plan, PullMode, Sample, Status};
+use breakeven::model::{Cell, Event, Plan, PullMode, Sample, Status};
 use breakeven::run::journal::Journal;
 use breakeven::run::ledger::{Header, Ledger};
 use breakeven::run::{Outcome, execute, publish};
@@ -73,14 +73,14 @@ fn plan(place: &Place, rounds: u32) -> Plan {
     ];
     let mut cells = Vec::new();
     for strategy in STRATEGIES {
-        for builder in strategy.builders {
+        for builder in strategy.builders.iter() {
             for change in ["app", "deps"] {
                 for availability in &availabilities {
                     cells.push(Cell {
                         workload: "web".to_owned(),
                         change: change.to_owned(),
                         availability: availability.name.clone(),
-                        strategy: strategy.id.to_owned(),
+                        strategy: strategy.id.to_string(),
                         builder: *builder,
                         link: "unshaped".to_owned(),
                         engine: "shared".to_owned(),
@@ -115,8 +115,11 @@ fn plan(place: &Place, rounds: u32) -> Plan {
             Candidate { name: "main".to_owned(), lacks: vec!["app".to_owned()] },
         ],
         availabilities,
-        engine: EngineKind::Shared,
-        engine_host: None,
+        engines: BTreeMap::from([("shared".to_owned(), EnginePlan::Shared { host: None })]),
+        links: BTreeMap::from([("unshaped".to_owned(), LinkPlan::default())]),
+        strategies: BTreeMap::new(),
+        archive: ArchivePlan::default(),
+        image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
         limits: Limits { build_s: 60.0, transfer_s: 60.0, storage_s: 60.0, cleanup_s: 60.0 },
@@ -141,7 +144,7 @@ async fn run_and(
     let mut journal = Journal::create(&out, plan).unwrap();
     let header = Header {
         run: plan.run.clone(),
-        engine: None,
+        private: Vec::new(),
         scratch: place.path("scratch"),
         storage: None,
     };

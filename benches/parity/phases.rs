@@ -6,7 +6,7 @@ use breakeven::engine::{BuildRequest, Engine, Owned, Snapshot, StepLog};
 use breakeven::model::plan::ArchivePlan;
 use breakeven::model::{Builder, ImageRef};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -146,7 +146,7 @@ impl Bench {
                     inline_cache: false,
                     cache_folder: None,
                     export: None,
-                    export_folder: std::path::Path::new("unused"),
+                    export_folder: Path::new("unused"),
                 };
                 let built = self.engine.build(&request, &|_| (), &mut StepLog::default()).await?;
                 self.owned.images.extend(built.images_seen);

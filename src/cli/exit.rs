@@ -66,9 +66,10 @@ impl From<Exit> for ExitCode {
 pub fn of_run(error: &RunError) -> Exit {
     match error {
         RunError::Engine(error) => of_engine(error),
-        RunError::Registry(_) | RunError::Storage(_) | RunError::ResetTimedOut { .. } => {
-            Exit::Unavailable
-        }
+        RunError::Registry(_)
+        | RunError::Storage(_)
+        | RunError::NothingSupported { .. }
+        | RunError::ResetTimedOut { .. } => Exit::Unavailable,
         RunError::Job(error) => of_job(error),
         RunError::Seeding { source, .. } => of_job(source),
         RunError::Workspace(_) | RunError::Journal(_) | RunError::UnknownStrategy(_) => Exit::Usage,
@@ -84,6 +85,7 @@ fn of_job(error: &JobError) -> Exit {
         }
         JobError::Engine(error) => of_engine(error),
         JobError::Storage(_) | JobError::TimedOut { .. } => Exit::Unavailable,
+        JobError::Pack { .. } => Exit::Fault,
         JobError::Interrupted { .. } => Exit::Interrupted,
     }
 }

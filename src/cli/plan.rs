@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
 /// The commands of one strategy under one builder on one workload.
 struct Listing {
     workload: String,
-    strategy: &'static Strategy,
+    strategy: Strategy,
     builder: Builder,
     commands: Vec<String>,
 }
@@ -113,11 +113,11 @@ fn listings(plan: &Plan) -> Vec<Listing> {
         .collect();
     let mut listings = Vec::new();
     for (name, workload) in &plan.workloads {
-        for strategy in strategy::STRATEGIES {
-            for &builder in strategy.builders {
-                if wanted.contains(&(name, strategy.id, builder)) {
-                    let commands = commands(plan, name, workload, strategy, builder);
-                    let workload = name.clone();
+        for strategy in strategy::table(&plan.strategies) {
+            for &builder in strategy.builders.iter() {
+                if wanted.contains(&(name, &strategy.id, builder)) {
+                    let commands = commands(plan, name, workload, &strategy, builder);
+                    let (workload, strategy) = (name.clone(), strategy.clone());
                     listings.push(Listing { workload, strategy, builder, commands });
                 }
             }
@@ -149,7 +149,7 @@ fn commands(
         target: workload.target.as_deref(),
         build_args: &workload.build_args,
     };
-    shell::commands(&(strategy.steps)(&job), &build)
+    shell::commands(&strategy.steps(&job), &build)
 }
 
 /// The folder that commands are typed in: the configuration file's.
@@ -179,7 +179,7 @@ fn text(plan: &Plan) -> String {
                 let names = plan.availabilities.iter().map(|a| &a.name);
                 weighted(names, &values, |name| plan.availability_weight(name))
             }
-            "strategy" => strategies(&values),
+            "strategy" => strategies(plan, &values),
             _ => values,
         };
         let _ = writeln!(out, "{axis:<14}{}", shown.join(", "));
@@ -248,8 +248,8 @@ fn weighted<'a>(
         .collect()
 }
 
-fn strategies(measured: &[String]) -> Vec<String> {
-    let in_order = strategy::STRATEGIES.iter().map(|strategy| strategy.id.to_owned());
+fn strategies(plan: &Plan, measured: &[String]) -> Vec<String> {
+    let in_order = strategy::table(&plan.strategies).into_iter().map(|one| one.id.into_owned());
     in_order.filter(|id| measured.contains(id)).collect()
 }
 

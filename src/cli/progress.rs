@@ -85,6 +85,15 @@ impl Progress {
                     bar.finish_and_clear();
                 }
             }
+            Event::Unsupported { what, reason, .. } => {
+                self.say(&format!("not possible here: {what}: {reason}"));
+            }
+            Event::LinkMeasured { link, down_bps, up_bps, rtt_s } => self.say(&format!(
+                "link {link}: {:.1} Mbit/s down, {:.1} Mbit/s up, {:.1} ms",
+                down_bps / 1e6,
+                up_bps / 1e6,
+                rtt_s * 1e3
+            )),
             Event::RunStarted { .. } | Event::RunFinding { .. } => {}
         }
     }

@@ -5,13 +5,12 @@ use super::plan::OverrideArgs;
 use super::progress::Progress;
 use super::{CliError, output, runtime};
 use crate::config;
-use crate::engine::{Engine, SharedEngine};
+use crate::engine;
 use crate::model::event::Ending;
-use crate::model::{Builder, Event, Plan};
+use crate::model::{Event, Plan};
 use crate::run::{self, RunError, interrupt};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Measures what the configuration says, and reports on it.
@@ -56,23 +55,24 @@ async fn measure(mut plan: Plan, out: &Path) -> Result<run::Outcome, CliError> {
     let cancel = CancellationToken::new();
     interrupt::listen(cancel.clone(), || output::message(STOPPING))
         .map_err(|error| CliError::Fault(format!("listening for signals: {error}")))?;
-    let engine: Arc<dyn Engine> =
-        Arc::new(SharedEngine::connect(plan.engine_host.as_deref()).await.map_err(RunError::from)?);
-    let facts = engine.facts().await.map_err(RunError::from)?;
-    let builders: BTreeSet<Builder> = plan.cells.iter().map(|cell| cell.builder).collect();
-    for builder in builders {
-        engine.supports(builder).await.map_err(RunError::from)?;
+    let mut hosts = BTreeMap::new();
+    for (name, engine) in &plan.engines {
+        let host = engine::open(engine).await.map_err(RunError::from)?;
+        let facts = host.facts().await.map_err(RunError::from)?;
+        // One engine needs no name.
+        let of =
+            if plan.engines.len() == 1 { "engine".to_owned() } else { format!("engine {name}") };
+        plan.facts.extend([
+            (of.clone(), facts.address),
+            (format!("{of} version"), facts.version),
+            (format!("{of} API"), facts.api),
+            (format!("{of} store"), facts.store),
+            ("buildx".to_owned(), facts.buildx.unwrap_or_else(|| "n/a".to_owned())),
+        ]);
+        hosts.insert(name.clone(), host);
     }
-    plan.engine_host.get_or_insert_with(|| facts.address.clone());
-    plan.facts.extend([
-        ("engine".to_owned(), facts.address),
-        ("engine version".to_owned(), facts.version),
-        ("engine API".to_owned(), facts.api),
-        ("engine store".to_owned(), facts.store),
-        ("buildx".to_owned(), facts.buildx.unwrap_or_else(|| "n/a".to_owned())),
-    ]);
     plan.facts.extend(run::host_facts());
     let progress = Progress::new();
     let listener = |event: &Event| progress.show(event);
-    Ok(run::conduct(&plan, engine, out, &cancel, &listener).await?)
+    Ok(run::conduct(&plan, hosts, out, &cancel, &listener).await?)
 }

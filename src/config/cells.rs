@@ -6,28 +6,25 @@ use crate::model::plan::Availability;
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The only link yet.
-const LINK: &str = "unshaped";
-
 /// Every combination, sorted.
 pub(super) fn cells(
     competitors: &BTreeMap<String, Vec<Competitor>>,
     changes: &[String],
     availabilities: &[Availability],
-    engine: &str,
+    (links, engines): (&[&String], &[&String]),
 ) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (workload, competitors) in competitors {
-        for change in changes {
-            for availability in availabilities {
+        for (change, availability) in pairs(changes, availabilities) {
+            for (link, engine) in pairs(links, engines) {
                 cells.extend(competitors.iter().map(|(strategy, builder)| Cell {
                     workload: workload.clone(),
                     change: change.clone(),
                     availability: availability.name.clone(),
-                    strategy: strategy.id.to_owned(),
+                    strategy: strategy.id.to_string(),
                     builder: *builder,
-                    link: LINK.to_owned(),
-                    engine: engine.to_owned(),
+                    link: (*link).clone(),
+                    engine: (*engine).clone(),
                     state: strategy.state(!availability.have.is_empty()),
                 }));
             }
@@ -35,6 +32,10 @@ pub(super) fn cells(
     }
     cells.sort();
     cells
+}
+
+fn pairs<'a, A, B>(one: &'a [A], other: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)> {
+    one.iter().flat_map(move |a| other.iter().map(move |b| (a, b)))
 }
 
 /// A filter over cells: a glob over the whole key, or, without a `/`, over any part of it.

@@ -4,12 +4,13 @@ use super::document::Document;
 use super::problem::{allowed, listed};
 use super::schema;
 use crate::model::Builder;
+use crate::model::custom::CustomStrategy;
 use crate::model::plan::Workload;
-use crate::strategy::{self, STRATEGIES, Strategy};
+use crate::strategy::{self, Strategy};
 use std::collections::BTreeMap;
 
 /// A strategy under a builder.
-pub(super) type Competitor = (&'static Strategy, Builder);
+pub(super) type Competitor = (Strategy, Builder);
 
 /// The competitors of each workload, and what was left out.
 #[derive(Default)]
@@ -23,20 +24,22 @@ pub(super) struct Competitors {
 pub(super) fn competitors(
     document: &mut Document,
     file: &schema::File,
+    custom: &BTreeMap<String, CustomStrategy>,
     workloads: &BTreeMap<String, Workload>,
 ) -> Competitors {
+    let known = strategy::table(custom);
     let builders = &file.strategies.builders;
     if builders.is_empty() {
         let advice = format!("allowed: {}", listed(Builder::ALL));
         document.problem(&["strategies", "builders"], "`builders` is empty", advice);
     }
-    let selected = selected(document, file);
-    let baseline = baseline(document, file, &selected);
+    let selected = selected(document, file, &known);
+    let baseline = baseline(document, file, &known, &selected);
     let mut competitors = Competitors::default();
     for (name, workload) in workloads {
         let fits = |strategy: &Strategy| !strategy.needs_stages || !workload.stages.is_empty();
         let left_out: Vec<&str> =
-            selected.iter().filter(|(_, s)| !fits(s)).map(|(_, s)| s.id).collect();
+            selected.iter().filter(|(_, s)| !fits(s)).map(|(_, s)| &*s.id).collect();
         if !left_out.is_empty() {
             competitors.notes.push(format!(
                 "workload `{name}`: {} left out, since its Dockerfile has no named stage before \
@@ -50,7 +53,7 @@ pub(super) fn competitors(
                 Builder::ALL
                     .into_iter()
                     .filter(|b| builders.contains(b) && strategy.builders.contains(b))
-                    .map(|builder| (*strategy, builder)),
+                    .map(|builder| (strategy.clone(), builder)),
             );
         }
     }
@@ -59,7 +62,7 @@ pub(super) fn competitors(
         if !strategy.builders.iter().any(|builder| builders.contains(builder)) {
             document.problem(
                 &at,
-                format!("`{}` works with {} only", strategy.id, listed(strategy.builders)),
+                format!("`{}` works with {} only", strategy.id, listed(&*strategy.builders)),
                 "add it to `builders`, or take the strategy out",
             );
         }
@@ -77,7 +80,11 @@ pub(super) fn competitors(
     {
         document.problem(
             &["baseline"],
-            format!("the baseline `{}` works with {} only", baseline.id, listed(baseline.builders)),
+            format!(
+                "the baseline `{}` works with {} only",
+                baseline.id,
+                listed(&*baseline.builders)
+            ),
             "choose a baseline that works with the `builders`",
         );
     }
@@ -88,41 +95,44 @@ pub(super) fn competitors(
 fn selected(
     document: &mut Document,
     file: &schema::File,
-) -> Vec<(Option<String>, &'static Strategy)> {
+    known: &[Strategy],
+) -> Vec<(Option<String>, Strategy)> {
     let Some(named) = &file.strategies.selected else {
-        return STRATEGIES.iter().map(|strategy| (None, *strategy)).collect();
+        return known.iter().map(|strategy| (None, strategy.clone())).collect();
     };
     if named.is_empty() {
         let advice = "leave it out for every strategy that fits";
         document.problem(&["strategies", "use"], "`use` is empty", advice);
     }
     for (index, id) in named.iter().enumerate() {
-        if strategy::find(id).is_none() {
+        if !known.iter().any(|strategy| strategy.id == *id) {
             document.problem(
                 &["strategies", "use", &format!("[{index}]")],
                 format!("there is no strategy `{id}`"),
-                allowed(id, STRATEGIES.iter().map(|strategy| strategy.id)),
+                allowed(id, known.iter().map(|strategy| &*strategy.id)),
             );
         }
     }
-    let place = |strategy: &Strategy| named.iter().position(|id| id == strategy.id);
-    STRATEGIES
+    let place = |strategy: &Strategy| named.iter().position(|id| *id == strategy.id);
+    known
         .iter()
-        .filter_map(|strategy| Some((Some(format!("[{}]", place(strategy)?)), *strategy)))
+        .filter_map(|strategy| Some((Some(format!("[{}]", place(strategy)?)), strategy.clone())))
         .collect()
 }
 
 fn baseline(
     document: &mut Document,
     file: &schema::File,
-    selected: &[(Option<String>, &'static Strategy)],
-) -> Option<&'static Strategy> {
-    let ids = || selected.iter().map(|(_, strategy)| strategy.id);
+    known: &[Strategy],
+    selected: &[(Option<String>, Strategy)],
+) -> Option<Strategy> {
+    let ids = || selected.iter().map(|(_, strategy)| &*strategy.id);
     let found = selected.iter().find(|(_, strategy)| strategy.id == file.baseline);
     if found.is_none() && !selected.is_empty() {
-        let message = match strategy::find(&file.baseline) {
-            Some(_) => format!("the baseline `{}` is not among the strategies", file.baseline),
-            None => format!("there is no strategy `{}` for a baseline", file.baseline),
+        let message = if known.iter().any(|strategy| strategy.id == file.baseline) {
+            format!("the baseline `{}` is not among the strategies", file.baseline)
+        } else {
+            format!("there is no strategy `{}` for a baseline", file.baseline)
         };
         // Left out, it is `cold`; then the list of strategies is what has to change.
         let at: &[&str] = if document.keys(&[]).contains(&"baseline") {
@@ -132,5 +142,5 @@ fn baseline(
         };
         document.problem(at, message, allowed(&file.baseline, ids()));
     }
-    found.map(|(_, strategy)| *strategy)
+    found.map(|(_, strategy)| strategy.clone())
 }

@@ -4,8 +4,10 @@ mod candidates;
 mod cells;
 mod changes;
 mod competitors;
+mod custom;
 pub mod dockerfile;
 mod document;
+mod engines;
 pub mod guess;
 mod mix;
 mod names;
@@ -20,8 +22,9 @@ pub use problem::{ConfigError, Place, Problem};
 pub use settings::{DURATION, duration};
 
 use crate::model::Cell;
-use crate::model::plan::{PLAN_VERSION, Plan, Relevance};
+use crate::model::plan::{ArchivePlan, LinkPlan, PLAN_VERSION, Plan, Relevance};
 use document::Document;
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -76,13 +79,17 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     }
 }
 
+/// Name of the link where none is configured.
+const UNSHAPED: &str = "unshaped";
+
 fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &Path) -> Config {
     let base = absolute.parent().unwrap_or(Path::new("/"));
     let workloads = workloads::workloads(document, &file.workload, base);
     let mut changes = changes::changes(document, file, &workloads, base);
     let candidates = candidates::candidates(document, file, &workloads);
     let availabilities = candidates::availabilities(document, file, &candidates);
-    let competitors = competitors::competitors(document, file, &workloads);
+    let strategies = custom::strategies(document, file);
+    let competitors = competitors::competitors(document, file, &strategies, &workloads);
     let mut notes = competitors.notes;
     let mix = mix::mix(document, file, &workloads, &mut changes, &mut notes);
     for name in &changes.measured {
@@ -95,7 +102,9 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
     }
     let only_at = document.place(&["only"]);
     let only = file.only.as_ref().map(|filters| only(document, filters));
-    let engine = file.engine.kind.to_string();
+    let engines = engines::engines(document, file.engine.as_ref());
+    let links = BTreeMap::from([(UNSHAPED.to_owned(), LinkPlan::default())]);
+    let axes = (links.keys().collect::<Vec<_>>(), engines.keys().collect::<Vec<_>>());
     let plan = Plan {
         version: PLAN_VERSION,
         run: String::new(),
@@ -107,18 +116,26 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         baseline: file.baseline.clone(),
         pull: file.strategies.pull,
         relevance: Relevance { share: file.relevance.share, seconds: file.relevance.seconds },
-        cells: cells::cells(&competitors.of, &changes.measured, &availabilities, &engine),
+        image_manifest: file.strategies.image_manifest,
+        cells: cells::cells(
+            &competitors.of,
+            &changes.measured,
+            &availabilities,
+            (&axes.0, &axes.1),
+        ),
         workloads,
         changes: changes.all,
         mix,
         candidates,
         availabilities,
-        engine: file.engine.kind,
-        engine_host: settings::engine_host(document, &file.engine),
+        engines,
+        links,
+        strategies,
         registry: settings::registry(document, &file.registry),
         storage: settings::storage(document, &file.storage, base),
+        archive: ArchivePlan::default(),
         limits: settings::limits(document, &file.limits),
-        facts: std::collections::BTreeMap::new(),
+        facts: BTreeMap::new(),
     };
     Config { file: path.to_path_buf(), notes, plan, seed: file.seed, only, only_at }
 }

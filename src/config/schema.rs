@@ -1,6 +1,8 @@
 //! The shape of `breakeven.toml`. Comments here are what the JSON schema and editors show.
 
-use crate::model::{Builder, EngineKind, MixSource, PullMode};
+use crate::model::custom::CustomStrategy;
+use crate::model::plan::{Keep, Store};
+use crate::model::{Builder, MixSource, PullMode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -46,9 +48,13 @@ pub struct File {
     /// Which strategies are measured.
     #[serde(default)]
     pub strategies: Strategies,
-    /// The engine that builds.
+    /// Strategies of your own by id, made of the same steps as ours.
     #[serde(default)]
-    pub engine: Engine,
+    pub strategy: BTreeMap<String, CustomStrategy>,
+    /// The engine that builds: `"shared"` (your own, the default), `"private"` (a new one of this
+    /// run's alone for every sample), a table, or several tables by name, which are measured side
+    /// by side and never compared as if paired.
+    pub engine: Option<Engines>,
     /// The registry that images are pushed to.
     #[serde(default)]
     pub registry: Registry,
@@ -215,18 +221,52 @@ pub struct Strategies {
     /// How many of the candidates a job pulls: the `first` that exists, or `all` that exist.
     #[serde(default = "defaults::pull")]
     pub pull: PullMode,
+    /// Whether `registry-min` and `registry-max` write their cache as an image manifest, which
+    /// registries take that refuse the index that BuildKit writes otherwise.
+    #[serde(default)]
+    pub image_manifest: bool,
 }
 
-/// The engine that builds.
+/// The engine, or engines, that build.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Engines {
+    /// One, by its kind.
+    Kind(EngineKind),
+    /// One.
+    One(Engine),
+    /// Several by name.
+    Named(BTreeMap<String, Engine>),
+}
+
+/// Whose daemon builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// Your own daemon; only what a run made is removed from it.
+    Shared,
+    /// A daemon of this run's alone, in a container of your engine, thrown away.
+    Private,
+}
+
+/// An engine that builds.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Engine {
     /// Whose daemon it is.
     #[serde(default = "defaults::engine")]
     pub kind: EngineKind,
-    /// Its address, such as "unix:///var/run/docker.sock" or "tcp://127.0.0.1:2375"; found as the
-    /// docker client finds it (DOCKER_HOST, the docker context, the default socket) if absent.
+    /// Address of your engine, such as "unix:///var/run/docker.sock" or "tcp://127.0.0.1:2375";
+    /// found as the docker client finds it (DOCKER_HOST, the docker context, the default socket)
+    /// if absent. A private engine is a container of this one.
     pub host: Option<String>,
+    /// Image of a private engine, with a `dockerd`; `docker:dind` if absent.
+    pub image: Option<String>,
+    /// Where a private engine keeps images; its own default if absent.
+    pub store: Option<Store>,
+    /// Whether a private engine is made new for every `sample` (the default), or once a `round`
+    /// and emptied between its samples, which is quicker and less like a fresh runner.
+    pub keep: Option<Keep>,
 }
 
 /// Whether the registry is ours or the user's.
@@ -288,13 +328,12 @@ pub struct Relevance {
 
 impl Default for Strategies {
     fn default() -> Self {
-        Self { selected: None, builders: defaults::builders(), pull: defaults::pull() }
-    }
-}
-
-impl Default for Engine {
-    fn default() -> Self {
-        Self { kind: defaults::engine(), host: None }
+        Self {
+            selected: None,
+            builders: defaults::builders(),
+            pull: defaults::pull(),
+            image_manifest: false,
+        }
     }
 }
 
@@ -313,7 +352,8 @@ impl Default for Relevance {
 
 /// Values of keys that are absent.
 mod defaults {
-    use crate::model::{Builder, EngineKind, PullMode};
+    use super::EngineKind;
+    use crate::model::{Builder, PullMode};
 
     pub(super) const fn rounds() -> u32 {
         10

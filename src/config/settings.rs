@@ -36,20 +36,6 @@ pub(super) fn limits(document: &mut Document, limits: &schema::Limits) -> Limits
     }
 }
 
-/// The engine's address, if the file names one.
-pub(super) fn engine_host(document: &mut Document, engine: &schema::Engine) -> Option<String> {
-    let host = engine.host.clone()?;
-    let place = ["unix://", "tcp://"].iter().find_map(|scheme| host.strip_prefix(scheme));
-    if place.is_none_or(str::is_empty) {
-        document.problem(
-            &["engine", "host"],
-            format!("`{host}` is not the address of an engine"),
-            "allowed: \"unix:///path/of/docker.sock\" or \"tcp://host:port\"",
-        );
-    }
-    Some(host)
-}
-
 pub(super) fn registry(document: &mut Document, registry: &schema::Registry) -> RegistryPlan {
     let external = match (registry.kind, &registry.address) {
         (Some(RegistryKind::Managed), _) | (None, None) => None,

@@ -119,6 +119,21 @@ impl<'s> Walk<'s, '_> {
         let wanted = kind(schema);
         match (value.get_ref(), wanted) {
             (DeValue::Table(table), "choice") => self.choice(table, schema, path),
+            (other, "choice") => {
+                let fits = |schema: &Json| match other {
+                    DeValue::String(_) => matches!(kind(schema), "string" | "word"),
+                    DeValue::Array(_) => kind(schema) == "array",
+                    _ => false,
+                };
+                let alternatives = schema["anyOf"].as_array().into_iter().flatten();
+                let alternative = alternatives.map(|one| self.resolved(one)).find(|one| fits(one));
+                if let Some(alternative) = alternative {
+                    return self.value(value, alternative, path);
+                }
+                let message = format!("`{}` is {}", shown(path), kind_of(other));
+                self.document.spoil(path, message, format!("allowed: {}", described(schema)));
+                None
+            }
             (DeValue::Table(table), "object") => self.table(table, schema, path),
             (DeValue::Array(items), "array") => {
                 let mut clean = Vec::new();
@@ -177,13 +192,28 @@ impl<'s> Walk<'s, '_> {
         clean
     }
 
-    /// One of several tables, told apart by the first key that each of them requires.
+    /// One of several tables. One whose values are all tables is that of names, if there is one;
+    /// others are told apart by the first key that each of them requires.
     fn choice(&mut self, table: &DeTable<'_>, schema: &'s Json, path: &Path) -> Option<Json> {
-        let alternatives: Vec<(&str, &Json)> = schema["anyOf"]
+        let tables: Vec<&Json> = schema["anyOf"]
             .as_array()
             .into_iter()
             .flatten()
             .map(|alternative| self.resolved(alternative))
+            .filter(|alternative| kind(alternative) == "object")
+            .collect();
+        let is_of_names = |schema: &&Json| schema["additionalProperties"].is_object();
+        let has_tables_only =
+            !table.is_empty() && table.values().all(|v| matches!(v.get_ref(), DeValue::Table(_)));
+        if let Some(named) = tables.iter().find(|schema| is_of_names(schema) && has_tables_only) {
+            return self.table(table, named, path);
+        }
+        let mut others = tables.iter().filter(|schema| !is_of_names(schema));
+        if let (Some(only), None) = (others.next(), others.next()) {
+            return self.table(table, only, path);
+        }
+        let alternatives: Vec<(&str, &Json)> = tables
+            .into_iter()
             .filter_map(|alternative| Some((alternative["required"][0].as_str()?, alternative)))
             .collect();
         let named: Vec<_> =

@@ -253,7 +253,7 @@ impl Decider<'_> {
                 .map(|own| verdict::of_baseline(self.plan, &own, cell.builder));
         }
         let baseline = baseline_for(self.plan, cells, cell.builder)?;
-        let beside = scope.cell(&cell.change, &cell.availability, &baseline);
+        let beside = scope.cell(self.plan, &cell.change, &cell.availability, &baseline);
         let joint = Joint::new([(1.0, pair(&self.measured.totals(&beside), &own))])?;
         Some(verdict::saving(self.plan, self.bootstrap, &joint, baseline.1))
     }

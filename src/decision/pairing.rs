@@ -37,7 +37,13 @@ impl Scope {
     }
 
     /// The cell of a competitor under a change and availability, planned or not.
-    pub(super) fn cell(&self, change: &str, availability: &str, competitor: &Competitor) -> Cell {
+    pub(super) fn cell(
+        &self,
+        plan: &Plan,
+        change: &str,
+        availability: &str,
+        competitor: &Competitor,
+    ) -> Cell {
         let (strategy, builder) = competitor;
         Cell {
             workload: self.workload.clone(),
@@ -47,7 +53,7 @@ impl Scope {
             builder: *builder,
             link: self.link.clone(),
             engine: self.engine.clone(),
-            state: strategy::find(strategy)
+            state: strategy::find(plan, strategy)
                 .map_or(State::Cold, |strategy| strategy.state(availability != "none")),
         }
     }

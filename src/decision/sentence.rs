@@ -54,7 +54,7 @@ fn about(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
 }
 
 fn keeps_runner(weighted: &Weighted) -> bool {
-    strategy::find(&weighted.strategy).is_some_and(|known| known.cache == CacheFrom::Engine)
+    strategy::ours(&weighted.strategy).is_some_and(|known| known.cache == CacheFrom::Engine)
 }
 
 fn with<'a>(among: &[&'a Weighted], verdict: Verdict) -> Vec<&'a Weighted> {

@@ -1,7 +1,7 @@
 use super::*;
-use crate::model::cell::EngineKind;
 use crate::model::plan::{
-    Availability, Candidate, Change, Limits, PLAN_VERSION, RegistryPlan, Relevance,
+    ArchivePlan, Availability, Candidate, Change, EnginePlan, Limits, LinkPlan, PLAN_VERSION,
+    RegistryPlan, Relevance,
 };
 use crate::model::{PhaseRecord, PullMode, Status, StepRecord};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ fn cell(change: &str, availability: &str, strategy: &str, builder: Builder) -> C
         builder,
         link: "loopback".to_owned(),
         engine: "shared".to_owned(),
-        state: crate::strategy::find(strategy).unwrap().state(availability != "none"),
+        state: crate::strategy::ours(strategy).unwrap().state(availability != "none"),
     }
 }
 
@@ -61,8 +61,11 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         ]),
         candidates: vec![Candidate { name: "main".to_owned(), lacks: Vec::new() }],
         availabilities: vec![availability("main", &["main"], 9.0), availability("none", &[], 1.0)],
-        engine: EngineKind::Shared,
-        engine_host: None,
+        engines: BTreeMap::from([("shared".to_owned(), EnginePlan::Shared { host: None })]),
+        links: BTreeMap::from([("unshaped".to_owned(), LinkPlan::default())]),
+        strategies: BTreeMap::new(),
+        archive: ArchivePlan::default(),
+        image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
         limits: Limits { build_s: 60.0, transfer_s: 60.0, storage_s: 60.0, cleanup_s: 60.0 },
@@ -80,6 +83,7 @@ fn phase(phase: Phase, seconds: f64, within: Option<&str>) -> PhaseRecord {
         duration_s: seconds,
         bytes_down: None,
         bytes_up: None,
+        requests: None,
         within: within.is_some(),
     }
 }

@@ -52,8 +52,9 @@ pub(super) fn weighted(
         .iter()
         .filter(|(_, weight)| **weight > 0.0)
         .map(|((change, availability), &weight)| {
-            let cell = scope.cell(change, availability, competitor);
-            let beside = baseline.map(|baseline| scope.cell(change, availability, baseline));
+            let cell = scope.cell(decider.plan, change, availability, competitor);
+            let beside =
+                baseline.map(|baseline| scope.cell(decider.plan, change, availability, baseline));
             part(&decider.measured, weight, &cell, beside.as_ref(), &mut missing)
         })
         .collect();

@@ -6,10 +6,12 @@ pub mod bases;
 mod buildx;
 mod classic;
 mod context;
+mod host;
 mod images;
 mod instructions;
 pub mod known_bad;
 pub mod private;
+mod probe;
 mod raw;
 pub mod records;
 mod shared;
@@ -17,6 +19,8 @@ mod transfer;
 mod upkeep;
 mod vertex;
 
+pub use host::{EngineHost, SharedHost, open};
+pub use probe::{Capability, probe};
 pub use shared::SharedEngine;
 
 use crate::model::plan::ArchivePlan;

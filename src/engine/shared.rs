@@ -80,6 +80,11 @@ impl SharedEngine {
         })
     }
 
+    /// Its address, such as `unix:///var/run/docker.sock`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     async fn buildx(&self) -> Result<&Buildx, EngineError> {
         self.buildx.get_or_try_init(Buildx::find).await
     }

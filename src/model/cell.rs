@@ -44,34 +44,6 @@ impl fmt::Display for Builder {
     }
 }
 
-/// Whose daemon builds.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum EngineKind {
-    /// The user's own daemon; only what a run made is removed from it.
-    Shared,
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Shared => f.pad("shared"),
-        }
-    }
-}
-
 /// What a sample had to do with a cache.
 #[derive(
     Debug,

@@ -67,6 +67,28 @@ pub enum Event {
         /// What.
         finding: Finding,
     },
+    /// Cells that the engine cannot do, found before anything is measured.
+    Unsupported {
+        /// Which: `strategy (builder)` and the engine.
+        what: String,
+        /// The cells that are left out.
+        cells: Vec<CellKey>,
+        /// Why not.
+        reason: String,
+        /// What would make it possible.
+        advice: String,
+    },
+    /// A link as it was measured before its first use.
+    LinkMeasured {
+        /// Its name.
+        link: String,
+        /// Bits a second towards the job.
+        down_bps: f64,
+        /// Bits a second away from the job.
+        up_bps: f64,
+        /// Round-trip time in seconds.
+        rtt_s: f64,
+    },
     /// Last line of a journal whose run was not killed.
     RunEnded {
         /// How.

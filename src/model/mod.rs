@@ -1,6 +1,7 @@
 //! The words of the design as types. No I/O, and nothing of ours is imported here.
 
 pub mod cell;
+pub mod custom;
 pub mod event;
 pub mod finding;
 pub mod layout;
@@ -10,7 +11,7 @@ pub mod reference;
 pub mod sample;
 pub mod step;
 
-pub use cell::{Builder, Cell, CellKey, EngineKind, State};
+pub use cell::{Builder, Cell, CellKey, State};
 pub use event::Event;
 pub use finding::{Finding, FindingKind, Severity};
 pub use mix::{MixCount, MixPlan, MixSource};

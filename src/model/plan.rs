@@ -1,6 +1,7 @@
 //! The resolved plan of a run: everything that decides what is measured, validated and printable.
 
-use super::cell::{Builder, Cell, EngineKind};
+use super::cell::{Builder, Cell};
+use super::custom::CustomStrategy;
 use super::mix::MixPlan;
 use super::step::PullMode;
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Version of `plan.json`.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 /// A resolved plan, written as `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,9 @@ pub struct Plan {
     pub baseline: String,
     /// How several candidates are pulled.
     pub pull: PullMode,
+    /// Whether an exported cache is written to the registry as an image manifest.
+    #[serde(default)]
+    pub image_manifest: bool,
     /// Smallest saving that matters.
     pub relevance: Relevance,
     /// Workloads by name.
@@ -44,15 +48,21 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// Availabilities, in the order of the configuration.
     pub availabilities: Vec<Availability>,
-    /// Engine.
-    pub engine: EngineKind,
-    /// Address of the engine; found as the docker client finds it if absent.
+    /// Engines by name; a cell names one of them.
+    pub engines: BTreeMap<String, EnginePlan>,
+    /// Links by name; a cell names one of them.
+    pub links: BTreeMap<String, LinkPlan>,
+    /// Strategies of the user's own by id.
     #[serde(default)]
-    pub engine_host: Option<String>,
+    pub strategies: BTreeMap<String, CustomStrategy>,
     /// Registry.
     pub registry: RegistryPlan,
-    /// Folder that stands for the shared storage; a temporary one if absent.
+    /// The shared storage: a folder, or an address such as `s3://bucket/prefix`; a temporary
+    /// folder if absent.
     pub storage: Option<String>,
+    /// How archives are packed.
+    #[serde(default)]
+    pub archive: ArchivePlan,
     /// Time limits.
     pub limits: Limits,
     /// Every cell, sorted.
@@ -225,6 +235,43 @@ pub enum RegistryPlan {
     },
 }
 
+/// A Docker-compatible daemon that builds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum EnginePlan {
+    /// The user's own daemon; only what a run made is removed from it.
+    Shared {
+        /// Its address; found as the docker client finds it if absent.
+        host: Option<String>,
+    },
+    /// A daemon of this run's alone, in a container of the user's engine, thrown away.
+    Private {
+        /// Address of the user's engine that the container runs on; found as the docker client
+        /// finds it if absent.
+        host: Option<String>,
+        /// Image with a `dockerd`.
+        image: String,
+        /// Where the daemon keeps images; its own default if absent.
+        store: Option<Store>,
+        /// How long one daemon is kept.
+        keep: Keep,
+    },
+}
+
+impl EnginePlan {
+    /// Address of the user's engine, if the configuration names one.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Shared { host } | Self::Private { host, .. } => host.as_deref(),
+        }
+    }
+
+    /// Whether the daemon is this run's alone.
+    pub const fn is_private(&self) -> bool {
+        matches!(self, Self::Private { .. })
+    }
+}
+
 /// Where a daemon keeps images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -246,6 +293,24 @@ pub enum Keep {
     Sample,
     /// One serves a whole round and is emptied between samples.
     Round,
+}
+
+/// The network between a job and its registry or storage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LinkPlan {
+    /// Bits a second towards the job; unlimited if absent.
+    pub down_bps: Option<f64>,
+    /// Bits a second away from the job; unlimited if absent.
+    pub up_bps: Option<f64>,
+    /// Round-trip time in seconds.
+    pub rtt_s: f64,
+}
+
+impl LinkPlan {
+    /// Whether it shapes nothing.
+    pub fn is_unshaped(&self) -> bool {
+        self.down_bps.is_none() && self.up_bps.is_none() && self.rtt_s <= 0.0
+    }
 }
 
 /// How archives of images and caches are packed.

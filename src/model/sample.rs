@@ -70,6 +70,9 @@ pub struct PhaseRecord {
     pub bytes_down: Option<u64>,
     /// Bytes to registry or storage; absent where nothing counts them.
     pub bytes_up: Option<u64>,
+    /// Requests to registry or storage; absent where nothing counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
     /// Whether this row lies within another one (the parts of a build).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub within: bool,

@@ -82,14 +82,18 @@ pub enum Sources {
     /// Those of these that an earlier pull or load of this job really brought, or that an
     /// earlier build of this job made, in this order.
     Present(Vec<ImageRef>),
+    /// These exported caches in the registry, whether they exist or not, in this order.
+    Caches(Vec<ImageRef>),
+    /// The cache folder that this job unpacked, if it did.
+    Folder,
 }
 
 impl Sources {
     /// The references that may be named, in order.
     pub fn references(&self) -> &[ImageRef] {
         match self {
-            Self::None => &[],
-            Self::Named(list) | Self::Present(list) => list,
+            Self::None | Self::Folder => &[],
+            Self::Named(list) | Self::Present(list) | Self::Caches(list) => list,
         }
     }
 }
@@ -105,6 +109,9 @@ pub struct BuildStep {
     pub tag: ImageRef,
     /// Whether BuildKit writes its cache records into the image's configuration.
     pub inline_cache: bool,
+    /// `--cache-to`.
+    #[serde(default)]
+    pub export: Option<CacheExport>,
 }
 
 /// Cache that a build leaves outside of its image.
@@ -121,7 +128,7 @@ pub enum CacheExport {
         /// index.
         image_manifest: bool,
     },
-    /// In a folder.
+    /// In the folder that [`Step::Pack`] packs.
     Local {
         /// Which steps.
         mode: CacheMode,
@@ -160,6 +167,8 @@ pub enum Step {
     },
     /// Loads the archive that `Fetch` brought, if it brought one.
     Load,
+    /// Unpacks the archive that `Fetch` brought, if it brought one, into a cache folder.
+    Unpack,
     /// Pulls images. A missing one is no error: the job goes on without.
     Pull {
         /// What to pull, best first.
@@ -173,6 +182,11 @@ pub enum Step {
     Save {
         /// Which images.
         references: Vec<ImageRef>,
+        /// Under which name.
+        archive: ArchiveName,
+    },
+    /// Packs the cache folder that a build left into one archive on local disk.
+    Pack {
         /// Under which name.
         archive: ArchiveName,
     },
@@ -193,10 +207,10 @@ impl Step {
     pub const fn phase(&self) -> Phase {
         match self {
             Self::Fetch { .. } => Phase::Fetch,
-            Self::Load => Phase::Load,
+            Self::Load | Self::Unpack => Phase::Load,
             Self::Pull { .. } => Phase::Pull,
             Self::Build(_) => Phase::Build,
-            Self::Save { .. } => Phase::Save,
+            Self::Save { .. } | Self::Pack { .. } => Phase::Save,
             Self::Store { .. } => Phase::Store,
             Self::Push { .. } => Phase::Push,
         }

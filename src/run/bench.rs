@@ -3,13 +3,14 @@
 use super::RunError;
 use super::job::Made;
 use super::ledger::Ledger;
-use crate::engine::{Engine, Owned, Snapshot};
+use crate::engine::{Engine, EngineHost, Snapshot};
 use crate::model::plan::Edit;
-use crate::model::{Builder, Event, Plan};
+use crate::model::{Builder, Cell, Event, Plan};
 use crate::registry::Registry;
 use crate::storage::Storage;
-use crate::strategy::{self, Job};
+use crate::strategy::{self, Job, Strategy};
 use crate::workspace::{self, Prepared};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,21 +20,27 @@ use super::clock::Clock;
 
 /// Everything outside of ours that a run works with, behind traits.
 pub struct World {
-    /// The daemon.
-    pub engine: Arc<dyn Engine>,
-    /// The registry.
-    pub registry: Arc<dyn Registry>,
+    /// Each engine of the plan by name, with what its jobs reach.
+    pub sites: BTreeMap<String, Site>,
     /// The shared storage.
     pub storage: Arc<dyn Storage>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
 }
 
+/// An engine and the registry as that engine reaches it.
+pub struct Site {
+    /// Where its engines come from.
+    pub host: Arc<dyn EngineHost>,
+    /// The registry.
+    pub registry: Arc<dyn Registry>,
+}
+
 /// What all sessions of a run share.
 pub struct Bench<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// Engine, registry, storage, clocks.
+    /// Engines, registry, storage, clocks.
     pub world: &'a World,
     /// What the run made, for `clean`.
     pub ledger: &'a Ledger,
@@ -50,9 +57,24 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// The site of an engine; every engine that a cell names is in the plan.
+    pub fn site(&self, engine: &str) -> &Site {
+        &self.world.sites[engine]
+    }
+
     /// A job on the candidate that measured jobs push as.
-    pub fn job(&self, workload: &str, builder: Builder) -> Job {
-        job(self.plan, self.world.registry.prefix(), workload, builder)
+    pub fn job(&self, engine: &str, workload: &str, builder: Builder) -> Job {
+        job(self.plan, self.site(engine).registry.prefix(), workload, builder)
+    }
+
+    /// Takes an engine as a fresh runner has it. What is on it now is not ours.
+    pub async fn begin(&self, site: &Site) -> Result<Begun, RunError> {
+        let engine = site.host.fresh().await?;
+        let before = engine.snapshot().await?;
+        // Nothing on an engine of ours alone has to be put back.
+        let address = (!site.host.is_private()).then(|| site.host.address());
+        self.ledger.begin(address, &before)?;
+        Ok(Begun { engine, before })
     }
 
     /// Writes down what a session made.
@@ -82,15 +104,12 @@ impl Bench<'_> {
         Ok(prepared)
     }
 
-    /// Puts the engine back, within its time limit.
-    pub async fn reset(&self, owned: &Owned, before: &Snapshot) -> Result<(), RunError> {
+    /// Gives an engine back, within the time limit.
+    pub async fn end(&self, site: &Site, begun: Begun) -> Result<(), RunError> {
         let limit_s = self.plan.limits.cleanup_s;
-        match tokio::time::timeout(
-            Duration::from_secs_f64(limit_s),
-            self.world.engine.reset(owned, before),
-        )
-        .await
-        {
+        let owned = self.ledger.owned();
+        let release = site.host.release(begun.engine, &owned, &begun.before);
+        match tokio::time::timeout(Duration::from_secs_f64(limit_s), release).await {
             Ok(Ok(())) => {
                 self.ledger.put_back();
                 Ok(())
@@ -99,6 +118,14 @@ impl Bench<'_> {
             Err(_) => Err(RunError::ResetTimedOut { limit_s }),
         }
     }
+}
+
+/// An engine in hand, with what was on it before.
+pub struct Begun {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// What was on it.
+    pub before: Snapshot,
 }
 
 /// A job of a plan on the candidate that measured jobs push as.
@@ -111,19 +138,25 @@ pub fn job(plan: &Plan, prefix: &str, workload: &str, builder: Builder) -> Job {
         stages,
         pull: plan.pull,
         builder,
+        suffix: plan.archive.compression.suffix(),
+        image_manifest: plan.image_manifest,
     }
 }
 
-/// Ids of the strategies that a plan measures on a workload with a builder, in table order.
-pub fn competitors(plan: &Plan, workload: &str, builder: Builder) -> Vec<String> {
-    strategy::STRATEGIES
-        .iter()
-        .map(|strategy| strategy.id)
-        .filter(|id| {
-            plan.cells.iter().any(|cell| {
-                cell.workload == workload && cell.builder == builder && cell.strategy == *id
-            })
+/// The strategies that these cells of a plan measure on a workload with a builder and an engine,
+/// in table order.
+pub fn competitors(
+    plan: &Plan,
+    cells: &[&Cell],
+    (engine, workload, builder): (&str, &str, Builder),
+) -> Vec<Strategy> {
+    let is_measured = |strategy: &Strategy| {
+        cells.iter().any(|cell| {
+            cell.workload == workload
+                && cell.builder == builder
+                && cell.engine == engine
+                && cell.strategy == strategy.id
         })
-        .map(str::to_owned)
-        .collect()
+    };
+    strategy::table(&plan.strategies).into_iter().filter(is_measured).collect()
 }

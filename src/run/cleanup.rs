@@ -36,7 +36,7 @@ async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
     let mut cleaned = Cleaned { run: header.run.clone(), ..Cleaned::default() };
     registry::kill_leftover(&lifecycle::registry_folder(&header.scratch))?;
     if let Some(open) = &leftover.open {
-        let engine = SharedEngine::connect(header.engine.as_deref()).await?;
+        let engine = SharedEngine::connect(Some(&open.engine)).await?;
         let mut found = engine.leftovers(&open.owned, &open.before, &open.trace).await?;
         found.tags.extend(open.owned.tags.iter().cloned());
         found.images.extend(open.owned.images.iter().cloned());

@@ -4,13 +4,13 @@ use super::bench::{Bench, World};
 use super::clock::stamp;
 use super::journal::Journal;
 use super::ledger::Ledger;
-use super::{RunError, scheduler, seed, session};
+use super::{RunError, probe, scheduler, seed, session};
 use crate::engine::EngineError;
 use crate::model::event::{Ending, JOURNAL_VERSION};
 use crate::model::finding as kinds;
-use crate::model::{Event, Finding, Plan, Status};
+use crate::model::{Cell, Event, Finding, Plan, Status};
 use crate::workspace;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -110,8 +110,23 @@ async fn measure(
         recorder.record(&Event::RunFinding { finding })?;
     }
     let pristine = pristine(bench)?;
-    let seeds = seed::seed(bench).await?;
-    let slots = scheduler::order(plan.cells.len(), plan.rounds, plan.seed);
+    let unsupported = probe::unsupported(bench).await?;
+    let mut left_out = BTreeSet::new();
+    for event in &unsupported {
+        recorder.record(event)?;
+        if let Event::Unsupported { cells, .. } = event {
+            left_out.extend(cells.iter().cloned());
+        }
+    }
+    let cells: Vec<&Cell> =
+        plan.cells.iter().filter(|cell| !left_out.contains(&cell.key())).collect();
+    if let (true, Some(Event::Unsupported { reason, advice, .. })) =
+        (cells.is_empty(), unsupported.into_iter().next())
+    {
+        return Err(RunError::NothingSupported { reason, advice });
+    }
+    let seeds = seed::seed(bench, &cells).await?;
+    let slots = scheduler::order(cells.len(), plan.rounds, plan.seed);
     let of = u32::try_from(slots.len()).unwrap_or(u32::MAX);
     for (number, slot) in (1u32..).zip(slots) {
         if bench.cancel.is_cancelled() {
@@ -121,7 +136,7 @@ async fn measure(
         if plan.max_time_s.is_some_and(|limit| elapsed.as_secs_f64() >= limit) {
             return Ok(Ending::OutOfTime);
         }
-        let cell = &plan.cells[slot.cell];
+        let cell = cells[slot.cell];
         tracing::debug!("sample {number}: {}", cell.key());
         (bench.listener)(&Event::SampleStarted {
             sample: number,
@@ -130,7 +145,7 @@ async fn measure(
             cell: cell.key(),
         });
         let (sample, failed_reset) =
-            session::sample(bench, &seeds, &pristine[&cell.workload], number, slot).await;
+            session::sample(bench, &seeds, &pristine[&cell.workload], number, (slot, cell)).await;
         let status = sample.status;
         *not_ok += usize::from(matches!(status, Status::Failed | Status::Invalid));
         recorder.record(&Event::SampleFinished { sample: Box::new(sample) })?;
@@ -139,7 +154,7 @@ async fn measure(
         }
         if status == Status::Failed {
             // A failed step is the sample's; an engine that is gone is the run's.
-            bench.world.engine.facts().await?;
+            bench.site(&cell.engine).host.facts().await?;
         }
         let mut first =
             bench.ledger_error.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -168,22 +183,25 @@ fn pristine(bench: &Bench<'_>) -> Result<BTreeMap<String, BTreeMap<String, Strin
 /// What is known of the whole run before it begins.
 async fn run_findings(bench: &Bench<'_>) -> Result<Vec<Finding>, EngineError> {
     let mut findings = Vec::new();
-    for (name, workload) in &bench.plan.workloads {
-        let mut present = Vec::new();
-        for base in &workload.bases {
-            if bench.world.engine.inspect(base).await?.is_some() {
-                present.push(base.as_str());
+    // On an engine of this run's alone a base image is pulled, as on a fresh runner.
+    for site in bench.world.sites.values().filter(|site| !site.host.is_private()) {
+        for (name, workload) in &bench.plan.workloads {
+            let mut present = Vec::new();
+            for base in &workload.bases {
+                if site.host.users().inspect(base).await?.is_some() {
+                    present.push(base.as_str());
+                }
+            }
+            if !present.is_empty() {
+                let detail = format!("workload {name}: {} (kept)", present.join(", "));
+                findings.push(Finding::new(&kinds::BASE_PRESENT, detail));
             }
         }
-        if !present.is_empty() {
-            let detail = format!("workload {name}: {} (kept)", present.join(", "));
-            findings.push(Finding::new(&kinds::BASE_PRESENT, detail));
-        }
     }
-    if !bench.world.registry.restores_fully() {
-        let prefix = bench.world.registry.prefix();
-        findings.push(Finding::new(&kinds::REGISTRY_NOT_RESTORED, prefix));
+    for site in bench.world.sites.values().filter(|site| !site.registry.restores_fully()) {
+        findings.push(Finding::new(&kinds::REGISTRY_NOT_RESTORED, site.registry.prefix()));
     }
+    findings.dedup();
     findings.push(Finding::new(&kinds::BYTES_NOT_COUNTED, "pull, push and cache import"));
     Ok(findings)
 }

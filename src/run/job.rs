@@ -1,16 +1,19 @@
 //! Carrying out one CI job: a strategy's steps one after another, each timed on its own.
 
-use super::World;
-use crate::engine::{BuildOutcome, BuildRequest, EngineError, ImageFacts, PushOutcome, StepLog};
+use super::clock::Clock;
+use crate::engine::{
+    BuildOutcome, BuildRequest, Engine, EngineError, ImageFacts, PushOutcome, StepLog,
+};
 use crate::model::plan::{ArchivePlan, Limits, Workload};
 use crate::model::{
-    ArchiveName, BuildStep, Builder, Event, ImageRef, Phase, PhaseRecord, PullMode, Sources, Step,
-    StepRecord,
+    ArchiveName, BuildStep, Builder, CacheExport, Event, ImageRef, Phase, PhaseRecord, PullMode,
+    Sources, Step, StepRecord,
 };
-use crate::storage::StorageError;
+use crate::storage::{Storage, StorageError, pack};
 use crate::workspace::Prepared;
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +40,16 @@ pub enum JobError {
         /// The key of `[limits]` that holds the limit.
         key: &'static str,
     },
+    /// A folder or archive of ours.
+    #[error("{operation} {archive}: {source}. Free space in the temporary folder or set TMPDIR")]
+    Pack {
+        /// What was tried.
+        operation: &'static str,
+        /// On which archive.
+        archive: String,
+        /// The operating system's message.
+        source: io::Error,
+    },
     /// The user stopped the run.
     #[error("stopped by the user during {step}")]
     Interrupted {
@@ -47,8 +60,12 @@ pub enum JobError {
 
 /// What a job is carried out with.
 pub struct JobContext<'a> {
-    /// Engine, registry, storage and clock.
-    pub world: &'a World,
+    /// The engine.
+    pub engine: &'a dyn Engine,
+    /// The shared storage.
+    pub storage: &'a dyn Storage,
+    /// The clocks.
+    pub clock: &'a dyn Clock,
     /// The workload.
     pub workload: &'a Workload,
     /// The builder.
@@ -57,6 +74,8 @@ pub struct JobContext<'a> {
     pub prepared: &'a Prepared,
     /// Folder for archives on local disk; ours alone.
     pub scratch: &'a Path,
+    /// How archives are packed.
+    pub archive: ArchivePlan,
     /// Time limits.
     pub limits: &'a Limits,
     /// Cancelled when the user stops the run.
@@ -102,6 +121,8 @@ pub struct JobRecord {
     pub brought: Vec<ImageRef>,
     /// References and archives that were asked for and do not exist.
     pub missing: Vec<String>,
+    /// Caches that builds exported to the registry.
+    pub exported: Vec<ImageRef>,
     /// Pushes.
     pub pushes: Vec<(ImageRef, PushOutcome)>,
     /// The log of every request.
@@ -119,7 +140,8 @@ pub async fn carry_out(
     for reference in steps.iter().flat_map(names) {
         (context.made)(Made::Tag(&reference.to_string()));
     }
-    let mut runner = Runner { context, record, fetched: None, built: BTreeSet::new() };
+    let mut runner =
+        Runner { context, record, fetched: None, unpacked: None, built: BTreeSet::new() };
     for step in steps {
         tracing::debug!("phase {}", step.phase());
         (context.listener)(&Event::PhaseStarted { phase: Some(step.phase()) });
@@ -132,7 +154,8 @@ pub async fn carry_out(
 fn names(step: &Step) -> Vec<&ImageRef> {
     match step {
         Step::Pull { references, .. } => references.iter().collect(),
-        // Sources may come out of an archive.
+        // An exported cache is no image of the engine; other sources may come out of an archive.
+        Step::Build(BuildStep { sources: Sources::Caches(_), tag, .. }) => vec![tag],
         Step::Build(build) => build.sources.references().iter().chain([&build.tag]).collect(),
         _ => Vec::new(),
     }
@@ -143,6 +166,8 @@ struct Runner<'a, 'c> {
     record: &'a mut JobRecord,
     /// The archive that a fetch brought to local disk.
     fetched: Option<PathBuf>,
+    /// The cache folder that an archive was unpacked into.
+    unpacked: Option<PathBuf>,
     /// Tags that builds of this job made.
     built: BTreeSet<ImageRef>,
 }
@@ -152,9 +177,11 @@ impl Runner<'_, '_> {
         match step {
             Step::Fetch { archives } => self.fetch(archives).await,
             Step::Load => self.load().await,
+            Step::Unpack => self.unpack().await,
             Step::Pull { references, mode } => self.pull(references, *mode).await,
             Step::Build(build) => self.build(build).await,
             Step::Save { references, archive } => self.save(references, archive).await,
+            Step::Pack { archive } => self.pack(archive).await,
             Step::Store { archive } => self.store(archive).await,
             Step::Push { reference } => self.push(reference).await,
         }
@@ -163,7 +190,7 @@ impl Runner<'_, '_> {
     async fn fetch(&mut self, archives: &[ArchiveName]) -> Result<(), JobError> {
         for archive in archives {
             let to = self.context.scratch.join(format!("fetched-{archive}"));
-            let storage = &self.context.world.storage;
+            let storage = self.context.storage;
             let (bytes, seconds) =
                 self.timed(Phase::Fetch, archive, storage.fetch(archive, &to)).await?;
             let operation = if bytes.is_some() { "fetch" } else { "fetch (missing)" };
@@ -183,7 +210,7 @@ impl Runner<'_, '_> {
         let mut log = std::mem::take(&mut self.record.log);
         let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let result = {
-            let load = self.context.world.engine.load(&archive, &mut log);
+            let load = self.context.engine.load(&archive, &mut log);
             self.timed(Phase::Load, &name, load).await
         };
         self.record.log = log;
@@ -198,13 +225,45 @@ impl Runner<'_, '_> {
         Ok(())
     }
 
+    async fn unpack(&mut self) -> Result<(), JobError> {
+        let Some(archive) = self.fetched.clone() else { return Ok(()) };
+        let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let folder = self.context.scratch.join("cache");
+        let unpack = async {
+            pack::unpack(&archive, &folder).await.map_err(|source| JobError::Pack {
+                operation: "unpack",
+                archive: name.clone(),
+                source,
+            })
+        };
+        let ((), seconds) = self.timed(Phase::Load, &name, unpack).await?;
+        self.note(Phase::Load, "unpack", &name, seconds);
+        self.unpacked = Some(folder);
+        Ok(())
+    }
+
+    async fn pack(&mut self, archive: &ArchiveName) -> Result<(), JobError> {
+        let to = self.saved(archive);
+        let pack = async {
+            let packed = pack::pack(&self.exported(), &to, self.context.archive).await;
+            packed.map_err(|source| JobError::Pack {
+                operation: "pack",
+                archive: archive.to_string(),
+                source,
+            })
+        };
+        let (_, seconds) = self.timed(Phase::Save, archive, pack).await?;
+        self.note(Phase::Save, "pack", archive, seconds);
+        Ok(())
+    }
+
     async fn pull(&mut self, references: &[ImageRef], mode: PullMode) -> Result<(), JobError> {
         for reference in references {
             let mut log = std::mem::take(&mut self.record.log);
-            let clock = &self.context.world.clock;
+            let clock = self.context.clock;
             let started = clock.now();
             let result = {
-                let pull = self.context.world.engine.pull(reference, &mut log);
+                let pull = self.context.engine.pull(reference, &mut log);
                 self.timed(Phase::Pull, reference, pull).await
             };
             let seconds = (clock.now() - started).as_secs_f64();
@@ -229,7 +288,7 @@ impl Runner<'_, '_> {
     }
 
     async fn build(&mut self, step: &BuildStep) -> Result<(), JobError> {
-        let engine = &self.context.world.engine;
+        let engine = self.context.engine;
         let sources: Vec<ImageRef> = match &step.sources {
             Sources::Present(list) => {
                 let here = |image: &ImageRef| {
@@ -241,7 +300,8 @@ impl Runner<'_, '_> {
         };
         // Between two timed requests, for the proof: which sources the engine holds itself.
         let mut local = Vec::new();
-        for source in &sources {
+        let images = if matches!(step.sources, Sources::Caches(_)) { &[][..] } else { &sources };
+        for source in images {
             let facts = engine.inspect(&source.to_string()).await?;
             // The build may take this name away from an image that was pulled or loaded; its id is
             // then all that leads to it.
@@ -251,6 +311,7 @@ impl Runner<'_, '_> {
             local.push((source.clone(), facts));
         }
         let workload = self.context.workload;
+        let exported = self.exported();
         let request = BuildRequest {
             builder: self.context.builder,
             context: &self.context.prepared.context,
@@ -260,9 +321,9 @@ impl Runner<'_, '_> {
             sources: &sources,
             tag: &step.tag,
             inline_cache: step.inline_cache,
-            cache_folder: None,
-            export: None,
-            export_folder: Path::new("unused"),
+            cache_folder: self.unpacked.as_deref().filter(|_| step.sources == Sources::Folder),
+            export: step.export.as_ref(),
+            export_folder: &exported,
         };
         let mut log = std::mem::take(&mut self.record.log);
         let result = {
@@ -293,6 +354,9 @@ impl Runner<'_, '_> {
             .steps
             .extend(outcome.steps.iter().cloned().map(|step| StepRecord { build: number, ..step }));
         self.built.insert(step.tag.clone());
+        if let Some(CacheExport::Registry { reference, .. }) = &step.export {
+            self.record.exported.push(reference.clone());
+        }
         self.record.builds.push(BuildEvidence { step: step.clone(), sources, local, outcome });
         Ok(())
     }
@@ -305,8 +369,7 @@ impl Runner<'_, '_> {
         let to = self.saved(archive);
         let mut log = std::mem::take(&mut self.record.log);
         let result = {
-            let packing = ArchivePlan::default();
-            let save = self.context.world.engine.save(references, &to, &packing, &mut log);
+            let save = self.context.engine.save(references, &to, &self.context.archive, &mut log);
             self.timed(Phase::Save, archive, save).await
         };
         self.record.log = log;
@@ -317,7 +380,7 @@ impl Runner<'_, '_> {
 
     async fn store(&mut self, archive: &ArchiveName) -> Result<(), JobError> {
         let from = self.saved(archive);
-        let store = self.context.world.storage.store(&from, archive);
+        let store = self.context.storage.store(&from, archive);
         let (bytes, seconds) = self.timed(Phase::Store, archive, store).await?;
         self.note(Phase::Store, "store", archive, seconds).bytes_up = Some(bytes);
         Ok(())
@@ -326,7 +389,7 @@ impl Runner<'_, '_> {
     async fn push(&mut self, reference: &ImageRef) -> Result<(), JobError> {
         let mut log = std::mem::take(&mut self.record.log);
         let result = {
-            let push = self.context.world.engine.push(reference, &mut log);
+            let push = self.context.engine.push(reference, &mut log);
             self.timed(Phase::Push, reference, push).await
         };
         self.record.log = log;
@@ -334,6 +397,11 @@ impl Runner<'_, '_> {
         self.note(Phase::Push, "push", reference, seconds);
         self.record.pushes.push((reference.clone(), outcome));
         Ok(())
+    }
+
+    /// The folder that a build exports its cache to.
+    fn exported(&self) -> PathBuf {
+        self.context.scratch.join("cache-new")
     }
 
     fn saved(&self, archive: &ArchiveName) -> PathBuf {
@@ -349,7 +417,7 @@ impl Runner<'_, '_> {
         request: impl Future<Output = Result<T, E>>,
     ) -> Result<(T, f64), JobError> {
         let (limit_s, key) = limit(self.context.limits, phase);
-        let clock = &self.context.world.clock;
+        let clock = self.context.clock;
         let started = clock.now();
         let ended = tokio::select! {
             biased;
@@ -386,6 +454,7 @@ impl Runner<'_, '_> {
             duration_s: seconds,
             bytes_down: None,
             bytes_up: None,
+            requests: None,
             within: false,
         });
         &mut self.record.phases[seq as usize]

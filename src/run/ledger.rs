@@ -27,8 +27,9 @@ pub struct LedgerError {
 pub struct Header {
     /// Id of the run.
     pub run: String,
-    /// Address of the engine, if not the default one.
-    pub engine: Option<String>,
+    /// Addresses of the user's engines that private ones of this run may be on.
+    #[serde(default)]
+    pub private: Vec<String>,
     /// Folder of workspaces, archives and the managed registry; ours alone.
     pub scratch: PathBuf,
     /// Address of the shared storage, if it is the user's.
@@ -40,7 +41,12 @@ pub struct Header {
 #[serde(rename_all = "kebab-case")]
 enum Line {
     /// A session begins: what was on the engine before.
-    Begin { before: Snapshot, at: i64 },
+    Begin {
+        /// Address of the engine; absent if it is this run's alone.
+        engine: Option<String>,
+        before: Snapshot,
+        at: i64,
+    },
     /// The session made this tag.
     Tag(String),
     /// The session's builder named this image.
@@ -52,6 +58,8 @@ enum Line {
 /// What a ledger tells of a session that was not put back.
 #[derive(Debug, Clone)]
 pub struct Open {
+    /// Address of the engine.
+    pub engine: String,
     /// What the session made.
     pub owned: Owned,
     /// What was on the engine before.
@@ -112,8 +120,10 @@ impl Ledger {
         Ok(Self { path, header: line, inner })
     }
 
-    /// A session begins: forgets the earlier one, which has been put back.
-    pub fn begin(&self, before: &Snapshot) -> Result<(), LedgerError> {
+    /// A session begins on an engine, named by its address unless it is this run's alone: forgets
+    /// the earlier one, which has been put back.
+    pub fn begin(&self, engine: Option<&str>, before: &Snapshot) -> Result<(), LedgerError> {
+        let engine = engine.map(str::to_owned);
         let at = OffsetDateTime::now_utc().unix_timestamp();
         self.write(|inner, header| {
             inner.owned = Owned::default();
@@ -121,7 +131,7 @@ impl Ledger {
             inner.file.set_len(0)?;
             io::Seek::rewind(&mut inner.file)?;
             inner.file.write_all(header.as_bytes())?;
-            put(&mut inner.file, &Line::Begin { before: before.clone(), at })
+            put(&mut inner.file, &Line::Begin { engine, before: before.clone(), at })
         })
     }
 
@@ -266,9 +276,12 @@ fn read_session<'a>(
     // The last line may be torn; what it would have named is found by the window.
     for line in lines.filter_map(|line| serde_json::from_str(line).ok()) {
         match (line, &mut open) {
-            (Line::Begin { before, at }, _) => {
+            // An engine that is the run's alone goes as a whole.
+            (Line::Begin { engine: None, .. }, _) => open = None,
+            (Line::Begin { engine: Some(engine), before, at }, _) => {
                 let began = OffsetDateTime::from_unix_timestamp(at).ok()?;
                 open = Some(Open {
+                    engine,
                     owned: Owned::default(),
                     before,
                     trace: Trace {
@@ -297,7 +310,7 @@ mod tests {
     fn header(run: &str) -> Header {
         Header {
             run: run.to_owned(),
-            engine: None,
+            private: Vec::new(),
             scratch: PathBuf::from("/tmp/x"),
             storage: None,
         }
@@ -308,9 +321,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ledger = Ledger::create(dir.path(), &header("r1")).unwrap();
         let before = Snapshot { images: ["sha256:1".to_owned()].into(), ..Snapshot::default() };
-        ledger.begin(&Snapshot::default()).unwrap();
+        ledger.begin(Some("unix:///x"), &Snapshot::default()).unwrap();
         ledger.tag("old:1").unwrap();
-        ledger.begin(&before).unwrap();
+        ledger.begin(Some("unix:///x"), &before).unwrap();
         ledger.tag("a:1").unwrap();
         ledger.image("abc").unwrap();
         ledger.dockerfile("FROM a").unwrap();
@@ -322,6 +335,7 @@ mod tests {
         assert!(found.is_empty());
         assert_eq!(leftover.header, header("r1"));
         let open = leftover.open.as_ref().unwrap();
+        assert_eq!(open.engine, "unix:///x");
         assert_eq!(open.before, before);
         assert_eq!(open.owned.tags, ["a:1".to_owned()].into());
         assert_eq!(open.owned.images, ["abc".to_owned()].into());
@@ -338,7 +352,7 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 
         let ledger = Ledger::create(dir.path(), &header("r2")).unwrap();
-        ledger.begin(&Snapshot::default()).unwrap();
+        ledger.begin(Some("unix:///x"), &Snapshot::default()).unwrap();
         ledger.tag("a:1").unwrap();
         let path = ledger.path.clone();
         drop(ledger);

@@ -3,14 +3,15 @@
 //! Removal is armed before anything is made, goes in reverse, and never hides the first error.
 
 use super::RunError;
-use super::bench::World;
+use super::bench::{Site, World};
 use super::clock::SystemClock;
 use super::execute::{Outcome, execute};
 use super::journal::Journal;
 use super::ledger::{self, Header, Ledger};
-use crate::engine::Engine;
+use crate::engine::EngineHost;
 use crate::model::{Event, Plan};
 use crate::{registry, storage, workspace};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +27,13 @@ pub fn registry_folder(scratch: &Path) -> PathBuf {
     scratch.join("registry")
 }
 
-/// Carries out a plan on an engine and writes plan and journal into `out`.
+/// Where the engines of a plan come from, by their names.
+pub type Hosts = BTreeMap<String, Arc<dyn EngineHost>>;
+
+/// Carries out a plan on its engines and writes plan and journal into `out`.
 pub async fn conduct(
     plan: &Plan,
-    engine: Arc<dyn Engine>,
+    hosts: Hosts,
     out: &Path,
     cancel: &CancellationToken,
     listener: &(dyn Fn(&Event) + Send + Sync),
@@ -38,13 +42,17 @@ pub async fn conduct(
     let scratch = scratch(&plan.run);
     let header = Header {
         run: plan.run.clone(),
-        engine: plan.engine_host.clone(),
+        private: hosts
+            .values()
+            .filter(|host| host.is_private())
+            .map(|host| host.address().to_owned())
+            .collect(),
         scratch: scratch.clone(),
         storage: plan.storage.clone(),
     };
     let ledger = Ledger::create(&ledger::folder(), &header)?;
     let result =
-        with_scratch(plan, engine, &mut journal, &ledger, (&scratch, out), cancel, listener).await;
+        with_scratch(plan, hosts, &mut journal, &ledger, (&scratch, out), cancel, listener).await;
     let removed = workspace::remove(&scratch).map_err(RunError::from);
     // Where something may be left, the ledger stays, so that `breakeven clean` finds it.
     let closed = !matches!(&result, Ok((_, Err(_))));
@@ -61,7 +69,7 @@ type Closed = Result<(), RunError>;
 
 async fn with_scratch(
     plan: &Plan,
-    engine: Arc<dyn Engine>,
+    hosts: Hosts,
     journal: &mut Journal,
     ledger: &Ledger,
     (scratch, out): (&Path, &Path),
@@ -81,14 +89,22 @@ async fn with_scratch(
             return Err(error.into());
         }
     };
-    let world = World { engine, registry, storage, clock: Arc::new(SystemClock::default()) };
+    let sites = hosts
+        .into_iter()
+        .map(|(name, host)| (name, Site { host, registry: Arc::clone(&registry) }))
+        .collect();
+    let world = World { sites, storage, clock: Arc::new(SystemClock::default()) };
     let logs = out.join("logs");
     let outcome = execute(plan, &world, journal, ledger, (scratch, &logs), cancel, listener).await;
     let limit_s = plan.limits.cleanup_s;
     let closing = async {
+        let mut closed = Ok(());
+        for site in world.sites.values() {
+            closed = closed.and(site.host.close().await.map_err(RunError::from));
+        }
         let storage = world.storage.close().await.map_err(RunError::from);
-        let registry = world.registry.close().await.map_err(RunError::from);
-        storage.and(registry)
+        let registry = registry.close().await.map_err(RunError::from);
+        closed.and(storage).and(registry)
     };
     let closed = tokio::time::timeout(Duration::from_secs_f64(limit_s), closing)
         .await

@@ -11,16 +11,17 @@ pub mod journal;
 pub mod ledger;
 mod lifecycle;
 pub mod machine;
+mod probe;
 pub mod proof;
 mod publish;
 pub mod scheduler;
 mod seed;
 mod session;
 
-pub use bench::World;
+pub use bench::{Site, World};
 pub use execute::{Outcome, execute};
 pub use host::host_facts;
-pub use lifecycle::conduct;
+pub use lifecycle::{Hosts, conduct};
 pub use publish::{Published, publish};
 
 use std::io;
@@ -78,6 +79,14 @@ pub enum RunError {
     ResetTimedOut {
         /// The limit in seconds.
         limit_s: f64,
+    },
+    /// Nothing that was planned can be done on these engines.
+    #[error("the engines can do nothing of what was planned: {reason}. {advice}")]
+    NothingSupported {
+        /// Why not, of the first strategy that was tried.
+        reason: String,
+        /// What would make it possible.
+        advice: String,
     },
     /// A plan of another version names a strategy that this one does not have.
     #[error("there is no strategy `{0}` in this version of Breakeven")]

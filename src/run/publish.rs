@@ -29,7 +29,14 @@ pub fn publish(dir: &Path) -> Result<Published, RunError> {
             _ => None,
         })
         .collect();
-    let decision = decision::decide(&plan, &samples);
+    // What an engine cannot do is no competitor.
+    let mut measured = plan.clone();
+    for event in &events {
+        if let Event::Unsupported { cells, .. } = event {
+            measured.cells.retain(|cell| !cells.contains(&cell.key()));
+        }
+    }
+    let decision = decision::decide(&measured, &samples);
     report::write(&report::render(&plan, &events, &decision)?, dir)?;
     Ok(Published { plan, events, decision, torn })
 }

@@ -1,13 +1,13 @@
 //! One sample's life: prepare, measure, collect; then the engine is put back.
 
 use super::RunError;
-use super::bench::Bench;
+use super::bench::{Begun, Bench, Site};
 use super::clock::stamp;
 use super::job::{JobContext, JobError, JobRecord, Made, carry_out};
 use super::proof::{CandidateFacts, Evidence, Proof, RemoteFacts, differing, examine};
 use super::scheduler::Slot;
 use super::seed::{SeedOf, Seeds};
-use crate::engine::{ImageFacts, Snapshot};
+use crate::engine::{Engine, ImageFacts};
 use crate::model::finding as kinds;
 use crate::model::plan::{Change, Workload};
 use crate::model::{BuildStep, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step};
@@ -31,10 +31,9 @@ pub async fn sample(
     seeds: &Seeds,
     pristine: &BTreeMap<String, String>,
     number: u32,
-    slot: Slot,
+    (slot, cell): (Slot, &Cell),
 ) -> (Sample, Option<RunError>) {
     let clock = &bench.world.clock;
-    let cell = &bench.plan.cells[slot.cell];
     let began = clock.now();
     let mut sample = Sample {
         sample: number,
@@ -56,6 +55,7 @@ pub async fn sample(
     let mut session = Session {
         bench,
         cell,
+        site: bench.site(&cell.engine),
         record: JobRecord::default(),
         remote: BTreeMap::new(),
         reset: Duration::ZERO,
@@ -67,11 +67,12 @@ pub async fn sample(
             let name = format!("{}-{number}", bench.plan.run);
             match session.begin().await {
                 Err(error) => sample.reason = error.to_string(),
-                Ok(before) => {
-                    let end = session.run(seeds, &name, folder.path()).await;
-                    session.conclude(end, seeds, pristine, &mut sample).await;
+                Ok(begun) => {
+                    let engine = begun.engine.as_ref();
+                    let end = session.run(engine, seeds, &name, folder.path()).await;
+                    session.conclude(engine, end, seeds, pristine, &mut sample).await;
                     let started = clock.now();
-                    failed_reset = bench.reset(&bench.ledger.owned(), &before).await.err();
+                    failed_reset = bench.end(session.site, begun).await.err();
                     session.reset += clock.now() - started;
                 }
             }
@@ -97,6 +98,7 @@ pub async fn sample(
 struct Session<'a, 'b> {
     bench: &'a Bench<'b>,
     cell: &'a Cell,
+    site: &'a Site,
     record: JobRecord,
     remote: BTreeMap<ImageRef, RemoteFacts>,
     /// Time spent on putting things into their earlier state.
@@ -109,7 +111,7 @@ impl Session<'_, '_> {
     }
 
     fn job(&self) -> Job {
-        self.bench.job(&self.cell.workload, self.cell.builder)
+        self.bench.job(&self.cell.engine, &self.cell.workload, self.cell.builder)
     }
 
     /// Candidates that exist in this cell, best first, with what they left.
@@ -117,46 +119,42 @@ impl Session<'_, '_> {
         let plan = self.bench.plan;
         let availability = plan.availabilities.iter().find(|a| a.name == self.cell.availability);
         let have = availability.map(|a| a.have.as_slice()).unwrap_or_default();
-        have.iter()
-            .filter_map(|candidate| {
-                seeds.get(&self.cell.workload, &self.cell.strategy, self.cell.builder, candidate)
-            })
-            .collect()
+        have.iter().filter_map(|candidate| seeds.get(self.cell, candidate)).collect()
     }
 
     /// Armed before anything is made: what is on the engine now is not ours.
-    async fn begin(&mut self) -> Result<Snapshot, RunError> {
+    async fn begin(&mut self) -> Result<Begun, RunError> {
         (self.bench.listener)(&Event::PhaseStarted { phase: None });
         let clock = &self.bench.world.clock;
         let started = clock.now();
-        let before = self.bench.world.engine.snapshot().await?;
-        self.bench.ledger.begin(&before)?;
+        let begun = self.bench.begin(self.site).await;
         self.reset += clock.now() - started;
-        Ok(before)
+        begun
     }
 
-    async fn run(&mut self, seeds: &Seeds, name: &str, folder: &Path) -> End {
-        let Some(strategy) = strategy::find(&self.cell.strategy) else {
+    async fn run(&mut self, engine: &dyn Engine, seeds: &Seeds, name: &str, folder: &Path) -> End {
+        let Some(strategy) = strategy::find(self.bench.plan, &self.cell.strategy) else {
             let id = self.cell.strategy.clone();
             return End::NotPrepared(RunError::UnknownStrategy(id));
         };
-        let prepared = match self.prepare(strategy, seeds, name, folder).await {
+        let prepared = match self.prepare(engine, &strategy, seeds, name, folder).await {
             Ok(prepared) => prepared,
             Err(error) => return End::NotPrepared(error),
         };
-        let steps = (strategy.steps)(&self.job());
+        let steps = strategy.steps(&self.job());
         self.remote = match self.remote(&steps).await {
             Ok(remote) => remote,
             Err(error) => return End::NotPrepared(error),
         };
         let mut record = JobRecord::default();
-        let result = self.carry_out(&prepared, folder, &steps, &mut record, true).await;
+        let result = self.carry_out(engine, &prepared, folder, &steps, &mut record, true).await;
         self.record = record;
         End::Ran(prepared, result)
     }
 
     async fn carry_out(
         &self,
+        engine: &dyn Engine,
         prepared: &Prepared,
         folder: &Path,
         steps: &[Step],
@@ -166,11 +164,14 @@ impl Session<'_, '_> {
         let made = |what: Made<'_>| self.bench.made(what);
         let silent = |_: &Event| {};
         let context = JobContext {
-            world: self.bench.world,
+            engine,
+            storage: self.bench.world.storage.as_ref(),
+            clock: self.bench.world.clock.as_ref(),
             workload: self.workload(),
             builder: self.cell.builder,
             prepared,
             scratch: folder,
+            archive: self.bench.plan.archive,
             limits: &self.bench.plan.limits,
             cancel: self.bench.cancel,
             made: &made,
@@ -183,6 +184,7 @@ impl Session<'_, '_> {
     /// earlier builds left, and makes the workspace.
     async fn prepare(
         &mut self,
+        engine: &dyn Engine,
         strategy: &Strategy,
         seeds: &Seeds,
         name: &str,
@@ -193,10 +195,10 @@ impl Session<'_, '_> {
         let existing = self.existing(seeds);
         let wanted: Vec<Seed> = existing.iter().map(|seed| seed.seed.clone()).collect();
         let names: Vec<String> = wanted.iter().map(|seed| seed.0.clone()).collect();
-        bench.world.registry.restore(&wanted).await?;
+        self.site.registry.restore(&wanted).await?;
         bench.world.storage.restore(&names).await?;
         if strategy.cache == CacheFrom::Engine {
-            self.keep_runner(&existing, folder).await?;
+            self.keep_runner(engine, &existing, folder).await?;
         }
         self.reset += bench.world.clock.now() - started;
         let change = bench.plan.changes.get(&self.cell.change);
@@ -206,7 +208,12 @@ impl Session<'_, '_> {
     }
 
     /// Builds the existing candidates on the engine, oldest first, as a kept runner did before.
-    async fn keep_runner(&self, existing: &[&SeedOf], folder: &Path) -> Result<(), RunError> {
+    async fn keep_runner(
+        &self,
+        engine: &dyn Engine,
+        existing: &[&SeedOf],
+        folder: &Path,
+    ) -> Result<(), RunError> {
         let plan = self.bench.plan;
         for seed in existing.iter().rev() {
             let name = &seed.facts.name;
@@ -221,14 +228,14 @@ impl Session<'_, '_> {
             let nonce = format!("{}-{name}", plan.run);
             let prepared = self.bench.prepare(&self.cell.workload, &edits, &nonce, &place)?;
             let job = Job { own: name.clone(), ..self.job() };
-            let builds: Vec<Step> = strategy::find(&self.cell.strategy)
-                .map(|strategy| (strategy.steps)(&job))
+            let builds: Vec<Step> = strategy::find(plan, &self.cell.strategy)
+                .map(|strategy| strategy.steps(&job))
                 .unwrap_or_default()
                 .into_iter()
                 .filter(|step| matches!(step, Step::Build(_)))
                 .collect();
             let mut record = JobRecord::default();
-            self.carry_out(&prepared, folder, &builds, &mut record, false).await?;
+            self.carry_out(engine, &prepared, folder, &builds, &mut record, false).await?;
         }
         Ok(())
     }
@@ -236,6 +243,7 @@ impl Session<'_, '_> {
     /// Collects what proves the sample, and decides what became of it.
     async fn conclude(
         &mut self,
+        engine: &dyn Engine,
         end: End,
         seeds: &Seeds,
         pristine: &BTreeMap<String, String>,
@@ -267,7 +275,7 @@ impl Session<'_, '_> {
                 return;
             }
         }
-        match self.collect(&prepared, seeds, pristine).await {
+        match self.collect(engine, &prepared, seeds, pristine).await {
             Ok(collected) => {
                 sample.status = Status::Ok;
                 if let Some(reason) = collected.proof.invalid() {
@@ -287,15 +295,15 @@ impl Session<'_, '_> {
 
     async fn collect(
         &self,
+        engine: &dyn Engine,
         prepared: &Prepared,
         seeds: &Seeds,
         pristine: &BTreeMap<String, String>,
     ) -> Result<Collected, RunError> {
-        let world = self.bench.world;
         let job = self.job();
         let mut own: BTreeMap<ImageRef, ImageFacts> = BTreeMap::new();
         for build in &self.record.builds {
-            if let Some(facts) = world.engine.inspect(&build.step.tag.to_string()).await? {
+            if let Some(facts) = engine.inspect(&build.step.tag.to_string()).await? {
                 own.insert(build.step.tag.clone(), facts);
             }
         }
@@ -303,11 +311,13 @@ impl Session<'_, '_> {
         let candidates: Vec<&CandidateFacts> = existing.iter().map(|seed| &seed.facts).collect();
         let names: BTreeSet<String> = candidates
             .iter()
-            .flat_map(|candidate| &candidate.images)
-            .map(|(reference, _)| reference.to_string())
+            .flat_map(|candidate| {
+                candidate.images.iter().map(|(image, _)| image).chain(&candidate.caches)
+            })
+            .map(ToString::to_string)
             .collect();
-        let strategy = strategy::find(&self.cell.strategy);
-        let steps = strategy.map(|strategy| (strategy.steps)(&job)).unwrap_or_default();
+        let strategy = strategy::find(self.bench.plan, &self.cell.strategy);
+        let steps = strategy.as_ref().map(|strategy| strategy.steps(&job)).unwrap_or_default();
         let proof = examine(&Evidence {
             cell: self.cell,
             steps: &steps,
@@ -329,7 +339,7 @@ impl Session<'_, '_> {
     /// What the registry holds under the names that the job gives as sources without pulling
     /// them first. Asked before the job, because the job pushes under one of these names.
     async fn remote(&self, steps: &[Step]) -> Result<BTreeMap<ImageRef, RemoteFacts>, RunError> {
-        let registry = &self.bench.world.registry;
+        let registry = &self.site.registry;
         let mut remote = BTreeMap::new();
         for step in steps {
             let Step::Build(BuildStep { sources: Sources::Named(named), .. }) = step else {

@@ -3,6 +3,7 @@
 
 pub mod codec;
 mod directory;
+pub mod pack;
 mod sink;
 
 pub use directory::DirectoryStorage;

@@ -2,16 +2,20 @@
 //! the stage image is built without `--target`, the final build names only the final image as a
 //! source, and so the builder stage is never carried.
 
-use super::{CacheFrom, Job, Strategy};
+use super::{CacheFrom, Job, Recipe, Strategy};
 use crate::model::{BuildStep, Builder, PullMode, Sources, Step};
+use std::borrow::Cow;
 
 pub(super) static STRATEGY: Strategy = Strategy {
-    id: "article-printed",
-    summary: "the well-known multi-stage script as printed: stages without --target, one source",
-    builders: &[Builder::Classic],
+    id: Cow::Borrowed("article-printed"),
+    summary: Cow::Borrowed(
+        "the well-known multi-stage script as printed: stages without --target, one source",
+    ),
+    builders: Cow::Borrowed(&[Builder::Classic]),
     cache: CacheFrom::Registry,
     needs_stages: true,
-    steps,
+    recipe: Recipe::Ours(steps),
+    left_by: None,
 };
 
 fn steps(job: &Job) -> Vec<Step> {
@@ -31,6 +35,7 @@ fn steps(job: &Job) -> Vec<Step> {
             sources: Sources::Named(candidates.clone()),
             tag: tag.clone(),
             inline_cache: false,
+            export: None,
         }));
     }
     steps.extend(pairs.into_iter().map(|(_, tag)| Step::Push { reference: tag }));

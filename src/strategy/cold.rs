@@ -1,15 +1,17 @@
 //! The baseline: a fresh runner that asks for no cache.
 
-use super::{CacheFrom, Job, Strategy};
+use super::{CacheFrom, Job, Recipe, Strategy};
 use crate::model::{BuildStep, Builder, Sources, Step};
+use std::borrow::Cow;
 
 pub(super) static STRATEGY: Strategy = Strategy {
-    id: "cold",
-    summary: "fresh runner, no cache source: build, push",
-    builders: &Builder::ALL,
+    id: Cow::Borrowed("cold"),
+    summary: Cow::Borrowed("fresh runner, no cache source: build, push"),
+    builders: Cow::Borrowed(&Builder::ALL),
     cache: CacheFrom::Nowhere,
     needs_stages: false,
-    steps: build_and_push,
+    recipe: Recipe::Ours(build_and_push),
+    left_by: None,
 };
 
 /// A build without a source, and a push of the final image.
@@ -20,6 +22,7 @@ pub(super) fn build_and_push(job: &Job) -> Vec<Step> {
             sources: Sources::None,
             tag: job.own_image(),
             inline_cache: false,
+            export: None,
         }),
         Step::Push { reference: job.own_image() },
     ]

@@ -1,16 +1,20 @@
 //! The inline cache for every stage: stage images are built and pushed as well, because the
 //! inline cache of the final image holds the final stage only.
 
-use super::{CacheFrom, Job, Strategy};
+use super::{CacheFrom, Job, Recipe, Strategy};
 use crate::model::{BuildStep, Builder, ImageRef, Sources, Step};
+use std::borrow::Cow;
 
 pub(super) static STRATEGY: Strategy = Strategy {
-    id: "inline-stages",
-    summary: "like inline, with the images of all stages built, pushed and named as sources",
-    builders: &[Builder::Buildkit],
+    id: Cow::Borrowed("inline-stages"),
+    summary: Cow::Borrowed(
+        "like inline, with the images of all stages built, pushed and named as sources",
+    ),
+    builders: Cow::Borrowed(&[Builder::Buildkit]),
     cache: CacheFrom::Registry,
     needs_stages: true,
-    steps,
+    recipe: Recipe::Ours(steps),
+    left_by: None,
 };
 
 fn steps(job: &Job) -> Vec<Step> {
@@ -41,6 +45,7 @@ pub(super) fn builds(job: &Job, sources: fn(Vec<ImageRef>) -> Sources) -> Vec<St
                 sources: sources(carried.clone()),
                 tag,
                 inline_cache: true,
+                export: None,
             })
         })
         .collect()

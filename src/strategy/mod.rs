@@ -4,33 +4,54 @@
 
 mod article_printed;
 mod cold;
+pub mod custom;
 mod inline;
 mod inline_stages;
 mod local;
+mod local_max;
+mod local_min;
 mod pull;
 mod pull_stages;
+mod registry_max;
+mod registry_min;
+mod registry_read_only;
 mod save_load;
 mod save_load_stages;
 pub mod shell;
 
-use crate::model::{ArchiveName, Builder, ImageRef, PullMode, State, Step};
+use crate::model::custom::CustomStrategy;
+use crate::model::{ArchiveName, Builder, ImageRef, Plan, PullMode, State, Step};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// One strategy: a row of [`STRATEGIES`].
-#[derive(Debug)]
+/// One strategy: a row of [`STRATEGIES`], or one of the user's own.
+#[derive(Debug, Clone)]
 pub struct Strategy {
     /// Its id in files and on the command line.
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// One line: what a job under it does.
-    pub summary: &'static str,
+    pub summary: Cow<'static, str>,
     /// Builders that it works with.
-    pub builders: &'static [Builder],
+    pub builders: Cow<'static, [Builder]>,
     /// Where the cache comes from.
     pub cache: CacheFrom,
     /// Whether it carries the images of named stages, so that it differs from its plain form only
     /// where there are such stages.
     pub needs_stages: bool,
     /// The steps of a job.
-    pub steps: fn(&Job) -> Vec<Step>,
+    pub recipe: Recipe,
+    /// The steps of the jobs that leave the cache, where a job under this strategy only reads it.
+    pub left_by: Option<fn(&Job) -> Vec<Step>>,
+}
+
+/// How the steps of a job are spelled out.
+#[derive(Debug, Clone)]
+pub enum Recipe {
+    /// By a function of ours.
+    Ours(fn(&Job) -> Vec<Step>),
+    /// From the user's own templates.
+    Custom(Arc<CustomStrategy>),
 }
 
 /// Where a job finds the cache of earlier ones.
@@ -61,6 +82,10 @@ pub struct Job {
     pub pull: PullMode,
     /// The builder.
     pub builder: Builder,
+    /// What the names of archives end with: see [`crate::model::plan::Compression::suffix`].
+    pub suffix: &'static str,
+    /// Whether an exported cache is written to the registry as an image manifest.
+    pub image_manifest: bool,
 }
 
 impl Job {
@@ -94,14 +119,24 @@ impl Job {
         self.candidates.iter().map(|candidate| self.stage_image(candidate, stage)).collect()
     }
 
-    /// Archives of all candidates, best first.
-    pub fn candidate_archives(&self) -> Vec<ArchiveName> {
-        self.candidates.iter().map(|candidate| ArchiveName(format!("{candidate}.tar"))).collect()
+    /// The exported cache of a candidate in the registry.
+    pub fn cache(&self, candidate: &str) -> ImageRef {
+        ImageRef::new(&self.repository, format!("{candidate}-cache"))
     }
 
-    /// The archive that this job leaves.
-    pub fn own_archive(&self) -> ArchiveName {
-        ArchiveName(format!("{}.tar", self.own))
+    /// The archive of a candidate's images.
+    pub fn archive(&self, candidate: &str) -> ArchiveName {
+        ArchiveName(format!("{candidate}.{}", self.suffix))
+    }
+
+    /// The archive of a candidate's cache folder.
+    pub fn cache_archive(&self, candidate: &str) -> ArchiveName {
+        ArchiveName(format!("{candidate}-cache.{}", self.suffix))
+    }
+
+    /// What `name` makes of every candidate, best first.
+    fn each<T>(&self, name: impl Fn(&Self, &str) -> T) -> Vec<T> {
+        self.candidates.iter().map(|candidate| name(self, candidate)).collect()
     }
 }
 
@@ -116,18 +151,49 @@ pub static STRATEGIES: &[&Strategy] = &[
     &save_load_stages::STRATEGY,
     &inline::STRATEGY,
     &inline_stages::STRATEGY,
+    &registry_min::STRATEGY,
+    &registry_max::STRATEGY,
+    &registry_read_only::STRATEGY,
+    &local_min::STRATEGY,
+    &local_max::STRATEGY,
 ];
 
-/// The strategy of this id.
-pub fn find(id: &str) -> Option<&'static Strategy> {
+/// The strategy of ours with this id.
+pub fn ours(id: &str) -> Option<&'static Strategy> {
     STRATEGIES.iter().copied().find(|strategy| strategy.id == id)
 }
 
+/// The strategy that a plan means by this id.
+pub fn find(plan: &Plan, id: &str) -> Option<Strategy> {
+    let custom = || plan.strategies.get(id).map(|strategy| custom::strategy(id, strategy));
+    ours(id).cloned().or_else(custom)
+}
+
+/// Every strategy: ours in the order of the table, then the user's own.
+pub fn table(own: &BTreeMap<String, CustomStrategy>) -> Vec<Strategy> {
+    let own = own.iter().map(|(id, strategy)| custom::strategy(id, strategy));
+    STRATEGIES.iter().copied().cloned().chain(own).collect()
+}
+
 impl Strategy {
+    /// The steps of a job.
+    pub fn steps(&self, job: &Job) -> Vec<Step> {
+        match &self.recipe {
+            Recipe::Ours(steps) => steps(job),
+            Recipe::Custom(strategy) => custom::steps(strategy, job),
+        }
+    }
+
+    /// The steps of a job that leaves the cache which a job under this strategy finds.
+    pub fn leaving(&self, job: &Job) -> Vec<Step> {
+        self.left_by.map_or_else(|| self.steps(job), |steps| steps(job))
+    }
+
     /// The state that a job under this strategy is in when some (or no) candidates exist.
     pub fn state(&self, candidates_exist: bool) -> State {
         match (self.cache, candidates_exist) {
             (CacheFrom::Nowhere, _) => State::Cold,
+            _ if self.left_by.is_some() => State::ReadOnly,
             (_, false) => State::Populate,
             (_, true) => State::Steady,
         }

@@ -1,15 +1,17 @@
 //! Pull earlier images, build with each as a source.
 
-use super::{CacheFrom, Job, Strategy};
+use super::{CacheFrom, Job, Recipe, Strategy};
 use crate::model::{BuildStep, Builder, Sources, Step};
+use std::borrow::Cow;
 
 pub(super) static STRATEGY: Strategy = Strategy {
-    id: "pull",
-    summary: "pull earlier final images, build with them as sources, push",
-    builders: &[Builder::Classic],
+    id: Cow::Borrowed("pull"),
+    summary: Cow::Borrowed("pull earlier final images, build with them as sources, push"),
+    builders: Cow::Borrowed(&[Builder::Classic]),
     cache: CacheFrom::Registry,
     needs_stages: false,
-    steps,
+    recipe: Recipe::Ours(steps),
+    left_by: None,
 };
 
 fn steps(job: &Job) -> Vec<Step> {
@@ -20,6 +22,7 @@ fn steps(job: &Job) -> Vec<Step> {
             sources: Sources::Present(job.candidate_images()),
             tag: job.own_image(),
             inline_cache: false,
+            export: None,
         }),
         Step::Push { reference: job.own_image() },
     ]

@@ -1,15 +1,19 @@
 //! Pull the images of every stage, build each stage with all of them as sources, push them all.
 
-use super::{CacheFrom, Job, Strategy};
+use super::{CacheFrom, Job, Recipe, Strategy};
 use crate::model::{BuildStep, Builder, ImageRef, Sources, Step};
+use std::borrow::Cow;
 
 pub(super) static STRATEGY: Strategy = Strategy {
-    id: "pull-stages",
-    summary: "pull stage and final images, build each stage with all as sources, push all",
-    builders: &[Builder::Classic],
+    id: Cow::Borrowed("pull-stages"),
+    summary: Cow::Borrowed(
+        "pull stage and final images, build each stage with all as sources, push all",
+    ),
+    builders: Cow::Borrowed(&[Builder::Classic]),
     cache: CacheFrom::Registry,
     needs_stages: true,
-    steps,
+    recipe: Recipe::Ours(steps),
+    left_by: None,
 };
 
 fn steps(job: &Job) -> Vec<Step> {
@@ -52,6 +56,7 @@ pub(super) fn builds(job: &Job) -> Vec<Step> {
             sources: Sources::Present(sources),
             tag: tag.clone(),
             inline_cache: false,
+            export: None,
         }));
         built.push(tag);
     }

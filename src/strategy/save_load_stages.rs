@@ -1,15 +1,17 @@
 //! Carry the final image and the images of all stages in one archive over shared storage.
 
-use super::{CacheFrom, Job, Strategy, inline_stages, pull_stages, save_load};
+use super::{CacheFrom, Job, Recipe, Strategy, inline_stages, pull_stages, save_load};
 use crate::model::{Builder, Step};
+use std::borrow::Cow;
 
 pub(super) static STRATEGY: Strategy = Strategy {
-    id: "save-load-stages",
-    summary: "like save-load, with the images of all stages in the same archive",
-    builders: &Builder::ALL,
+    id: Cow::Borrowed("save-load-stages"),
+    summary: Cow::Borrowed("like save-load, with the images of all stages in the same archive"),
+    builders: Cow::Borrowed(&Builder::ALL),
     cache: CacheFrom::Storage,
     needs_stages: true,
-    steps,
+    recipe: Recipe::Ours(steps),
+    left_by: None,
 };
 
 fn steps(job: &Job) -> Vec<Step> {

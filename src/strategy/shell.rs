@@ -3,7 +3,9 @@
 //! The commands use `$storage` (the folder that jobs share), `$work` (a folder of this job) and,
 //! where a build names only images that are really there, the array `have` and [`HELPER`].
 
-use crate::model::{ArchiveName, BuildStep, Builder, ImageRef, PullMode, Sources, Step};
+use crate::model::{
+    ArchiveName, BuildStep, Builder, CacheExport, ImageRef, PullMode, Sources, Step,
+};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -44,7 +46,13 @@ pub fn commands(steps: &[Step], build: &Build<'_>) -> Vec<String> {
     let keeps_track = steps
         .iter()
         .any(|step| matches!(step, Step::Build(BuildStep { sources: Sources::Present(_), .. })));
-    let mut typist = Typist { build, keeps_track, brought: Some(Vec::new()), out: Vec::new() };
+    let mut typist = Typist {
+        build,
+        keeps_track,
+        brought: Some(Vec::new()),
+        fetched: String::new(),
+        out: Vec::new(),
+    };
     if keeps_track {
         typist.out.push("have=()".to_owned());
     }
@@ -70,6 +78,8 @@ struct Typist<'a> {
     keeps_track: bool,
     /// What `have` holds if everything exists, in order; `None` once that cannot be told.
     brought: Option<Vec<ImageRef>>,
+    /// The file that a fetch copies to, as it is typed.
+    fetched: String,
     out: Vec<String>,
 }
 
@@ -77,23 +87,39 @@ impl Typist<'_> {
     fn step(&mut self, step: &Step, builds_follow: bool) {
         match step {
             Step::Fetch { archives } => {
+                let suffix = archives.first().map_or("", packing);
+                self.fetched = format!("\"$work\"/fetched.tar{suffix}");
                 let copies: Vec<String> = archives
                     .iter()
-                    .map(|archive| format!("cp {} \"$work\"/fetched.tar", stored(archive)))
+                    .map(|archive| format!("cp {} {}", stored(archive), self.fetched))
                     .collect();
                 self.out.push(chain(&copies));
             }
             Step::Load => {
                 self.brought = None;
-                self.out.push(if self.keeps_track {
-                    "if [ -e \"$work\"/fetched.tar ]; then\n  mapfile -t have < <(docker load \
-                     --input \"$work\"/fetched.tar | sed -n 's/^Loaded image: //p')\nfi"
-                        .to_owned()
+                let fetched = &self.fetched;
+                // Not every engine reads zstd.
+                let load = if fetched.ends_with(".zst") {
+                    format!("zstd -dc {fetched} | docker load")
                 } else {
-                    "if [ -e \"$work\"/fetched.tar ]; then docker load --input \
-                     \"$work\"/fetched.tar; fi"
-                        .to_owned()
+                    format!("docker load --input {fetched}")
+                };
+                self.out.push(if self.keeps_track {
+                    format!(
+                        "if [ -e {fetched} ]; then\n  mapfile -t have < <({load} | sed -n \
+                         's/^Loaded image: //p')\nfi"
+                    )
+                } else {
+                    format!("if [ -e {fetched} ]; then {load}; fi")
                 });
+            }
+            Step::Unpack => {
+                let fetched = &self.fetched;
+                self.out.push(format!(
+                    "sources=()\nif [ -e {fetched} ]; then\n  mkdir \"$work\"/cache && tar -xf \
+                     {fetched} -C \"$work\"/cache\n  sources=(--cache-from \
+                     type=local,src=\"$work\"/cache)\nfi"
+                ));
             }
             Step::Pull { references, mode } => self.pull(references, *mode),
             Step::Build(step) => {
@@ -104,10 +130,27 @@ impl Typist<'_> {
                 self.brought = None;
             }
             Step::Save { references, archive } => {
-                let mut words =
-                    vec!["docker save".to_owned(), format!("--output {}", local(archive))];
-                words.extend(references.iter().map(word));
-                self.out.push(wrapped(&words));
+                let images = references.iter().map(word);
+                let command = std::iter::once("docker save".to_owned());
+                self.out.push(match packer(archive) {
+                    None => wrapped(
+                        &command
+                            .chain([format!("--output {}", local(archive))])
+                            .chain(images)
+                            .collect::<Vec<_>>(),
+                    ),
+                    Some(packer) => wrapped(
+                        &command
+                            .chain(images)
+                            .chain([format!("| {packer} > {}", local(archive))])
+                            .collect::<Vec<_>>(),
+                    ),
+                });
+            }
+            Step::Pack { archive } => {
+                let packer = packer(archive).map(|one| format!(" | {one}")).unwrap_or_default();
+                self.out
+                    .push(format!("tar -c -C \"$work\"/cache-new .{packer} > {}", local(archive)));
             }
             Step::Store { archive } => {
                 self.out.push(format!("cp {} {}", local(archive), stored(archive)));
@@ -142,9 +185,21 @@ impl Typist<'_> {
             Builder::Classic => 0,
             Builder::Buildkit => 1,
         };
-        let mut words = vec![format!("DOCKER_BUILDKIT={switch} docker build")];
+        let exports =
+            step.export.is_some() || matches!(step.sources, Sources::Caches(_) | Sources::Folder);
+        let mut words = vec![if exports {
+            "docker buildx build --load".to_owned()
+        } else {
+            format!("DOCKER_BUILDKIT={switch} docker build")
+        }];
         match &step.sources {
             Sources::None => {}
+            Sources::Caches(caches) => words.extend(
+                caches
+                    .iter()
+                    .map(|cache| format!("--cache-from type=registry,ref={}", word(cache))),
+            ),
+            Sources::Folder => words.push("\"${sources[@]}\"".to_owned()),
             Sources::Named(images) => {
                 words.extend(images.iter().map(|image| format!("--cache-from {}", word(image))));
             }
@@ -166,6 +221,21 @@ impl Typist<'_> {
         }
         if step.inline_cache {
             words.push("--build-arg BUILDKIT_INLINE_CACHE=1".to_owned());
+        }
+        match &step.export {
+            None => {}
+            Some(CacheExport::Registry { reference, mode, image_manifest }) => {
+                let manifest = if *image_manifest { ",image-manifest=true" } else { "" };
+                words.push(format!(
+                    "--cache-to type=registry,ref={},mode={}{manifest}",
+                    word(reference),
+                    mode.as_str()
+                ));
+            }
+            Some(CacheExport::Local { mode }) => words.push(format!(
+                "--cache-to type=local,dest=\"$work\"/cache-new,mode={}",
+                mode.as_str()
+            )),
         }
         words.push(format!("--tag {}", word(&step.tag)));
         if let Some(dockerfile) = self.build.dockerfile {
@@ -192,6 +262,20 @@ fn word(name: &impl Display) -> String {
     quote(&name.to_string())
 }
 
+/// What the name of a packed archive ends with.
+fn packing(archive: &ArchiveName) -> &'static str {
+    [".gz", ".zst"].into_iter().find(|suffix| archive.0.ends_with(suffix)).unwrap_or("")
+}
+
+/// The program that packs an archive of this name.
+fn packer(archive: &ArchiveName) -> Option<&'static str> {
+    match packing(archive) {
+        ".gz" => Some("gzip"),
+        ".zst" => Some("zstd -q -T0"),
+        _ => None,
+    }
+}
+
 fn stored(archive: &ArchiveName) -> String {
     format!("\"$storage\"/{}", word(archive))
 }
@@ -213,6 +297,8 @@ mod tests {
             stages: vec!["builder".to_owned()],
             pull,
             builder,
+            suffix: "tar",
+            image_manifest: false,
         }
     }
 
@@ -231,8 +317,8 @@ mod tests {
     #[test]
     fn every_strategy_as_it_is_typed() {
         for strategy in STRATEGIES {
-            for &builder in strategy.builders {
-                let steps = (strategy.steps)(&job(builder, PullMode::First));
+            for &builder in strategy.builders.iter() {
+                let steps = strategy.steps(&job(builder, PullMode::First));
                 let name = format!("{}_{builder}", strategy.id);
                 insta::assert_snapshot!(name, typed(&steps, builder));
             }
@@ -241,8 +327,8 @@ mod tests {
 
     #[test]
     fn all_candidates_are_pulled_one_by_one() {
-        let pull = super::super::find("pull").unwrap();
-        let steps = (pull.steps)(&job(Builder::Classic, PullMode::All));
+        let pull = super::super::ours("pull").unwrap();
+        let steps = pull.steps(&job(Builder::Classic, PullMode::All));
         insta::assert_snapshot!(typed(&steps[..1], Builder::Classic), @r"
         docker pull 127.0.0.1:5000/breakeven/web:branch || true
         docker pull 127.0.0.1:5000/breakeven/web:main || true

@@ -6,13 +6,13 @@
 use async_trait::async_trait;
 use breakeven::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
-    Snapshot, StepLog, Trace,
+    SharedHost, Snapshot, StepLog, Trace,
 };
 use breakeven::model::plan::ArchivePlan;
-use breakeven::model::{ArchiveName, Builder, ImageRef, StepRecord};
+use breakeven::model::{ArchiveName, Builder, CacheExport, CacheMode, ImageRef, StepRecord};
 use breakeven::registry::{Registry, RegistryError, Seed};
-use breakeven::run::World;
 use breakeven::run::clock::Clock;
+use breakeven::run::{Site, World};
 use breakeven::storage::{Storage, StorageError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -60,12 +60,22 @@ struct State {
     cache: BTreeSet<String>,
     registry: Images,
     registry_seeds: BTreeMap<Seed, Images>,
-    storage: BTreeMap<String, Images>,
-    storage_seeds: BTreeMap<String, BTreeMap<String, Images>>,
-    loaded: Option<Images>,
+    storage: BTreeMap<String, Vec<u8>>,
+    storage_seeds: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// What archives and cache folders hold, by the one line that is really in them.
+    packed: BTreeMap<String, Images>,
     operations: u32,
     /// Operation that fails, counted from 1.
     fail_at: Option<u32>,
+}
+
+impl State {
+    /// Remembers what an archive holds; returns the line that stands for it.
+    fn pack(&mut self, images: Images) -> String {
+        let line = format!("{:?}", images.iter().collect::<Vec<_>>());
+        self.packed.insert(line.clone(), images);
+        line
+    }
 }
 
 /// The whole fake world: engine, registry, storage and clock at once.
@@ -75,9 +85,10 @@ pub struct Fake(Mutex<State>);
 impl Fake {
     /// A world for a run.
     pub fn world(self: &Arc<Self>) -> World {
+        let host = Arc::new(SharedHost::new(self.clone(), "fake".to_owned()));
+        let site = Site { host, registry: self.clone() };
         World {
-            engine: self.clone(),
-            registry: self.clone(),
+            sites: BTreeMap::from([("shared".to_owned(), site)]),
             storage: self.clone(),
             clock: self.clone(),
         }
@@ -158,6 +169,11 @@ impl Engine for Fake {
                 outcome.imports.push((name, error));
                 offered.extend(found.iter().flat_map(|image| image.offers.clone()));
             }
+            if let Some(folder) = request.cache_folder {
+                let line = std::fs::read_to_string(folder.join("index.json")).unwrap();
+                let images = state.packed[&line].values();
+                offered.extend(images.flat_map(|image| image.offers.clone()));
+            }
             if buildkit || request.sources.is_empty() {
                 offered.extend(state.cache.iter().cloned());
             }
@@ -194,6 +210,25 @@ impl Engine for Fake {
         self.spend(cost);
         let mut state = self.0.lock().unwrap();
         state.cache.extend(image.keys.iter().cloned());
+        let exported = |mode: &CacheMode| Image {
+            offers: match mode {
+                CacheMode::Max => image.keys.clone(),
+                CacheMode::Min => image.offers.clone(),
+            },
+            ..image.clone()
+        };
+        match request.export {
+            None => {}
+            Some(CacheExport::Registry { reference, mode, .. }) => {
+                state.registry.insert(reference.to_string(), exported(mode));
+            }
+            Some(CacheExport::Local { mode }) => {
+                std::fs::create_dir_all(request.export_folder).unwrap();
+                let images = Images::from([(String::new(), exported(mode))]);
+                let line = state.pack(images);
+                std::fs::write(request.export_folder.join("index.json"), line).unwrap();
+            }
+        }
         state.local.insert(request.tag.to_string(), image);
         outcome.image = before;
         Ok(outcome)
@@ -230,7 +265,7 @@ impl Engine for Fake {
         self.operation("load", &archive.display())?;
         self.spend(900);
         let mut state = self.0.lock().unwrap();
-        let images = state.loaded.take().unwrap_or_default();
+        let images = state.packed[&std::fs::read_to_string(archive).unwrap()].clone();
         state.local.extend(images.clone());
         Ok(images.into_keys().collect())
     }
@@ -244,8 +279,10 @@ impl Engine for Fake {
     ) -> Result<u64, EngineError> {
         self.operation("save", &archive.display())?;
         self.spend(500);
-        let names: Vec<String> = references.iter().map(ToString::to_string).collect();
-        std::fs::write(archive, names.join("\n")).unwrap();
+        let mut state = self.0.lock().unwrap();
+        let of = |name: &ImageRef| (name.to_string(), state.local[&name.to_string()].clone());
+        let images = references.iter().map(of).collect();
+        std::fs::write(archive, state.pack(images)).unwrap();
         Ok(1_000)
     }
 
@@ -327,21 +364,19 @@ impl Registry for Fake {
 
 #[async_trait]
 impl Storage for Fake {
-    async fn fetch(&self, archive: &ArchiveName, _: &Path) -> Result<Option<u64>, StorageError> {
-        let images = self.0.lock().unwrap().storage.get(&archive.0).cloned();
-        self.spend(if images.is_some() { 200 } else { 5 });
-        let found = images.is_some();
-        self.0.lock().unwrap().loaded = images;
-        Ok(found.then_some(1_000))
+    async fn fetch(&self, archive: &ArchiveName, to: &Path) -> Result<Option<u64>, StorageError> {
+        let found = self.0.lock().unwrap().storage.get(&archive.0).cloned();
+        self.spend(if found.is_some() { 200 } else { 5 });
+        if let Some(content) = &found {
+            std::fs::write(to, content).unwrap();
+        }
+        Ok(found.map(|_| 1_000))
     }
 
     async fn store(&self, from: &Path, archive: &ArchiveName) -> Result<u64, StorageError> {
         self.spend(200);
-        let names = std::fs::read_to_string(from).unwrap();
-        let mut state = self.0.lock().unwrap();
-        let images =
-            names.lines().map(|name| (name.to_owned(), state.local[name].clone())).collect();
-        state.storage.insert(archive.0.clone(), images);
+        let content = std::fs::read(from).unwrap();
+        self.0.lock().unwrap().storage.insert(archive.0.clone(), content);
         Ok(1_000)
     }
 

@@ -3,15 +3,16 @@
 use super::harness::{ARTICLE, Bed, IMPORTED, assert_as_before, docker, holdings, import, samples};
 use async_trait::async_trait;
 use breakeven::config::{self, Filter, Overrides};
-use breakeven::engine::SharedEngine;
+use breakeven::engine;
 use breakeven::model::plan::RegistryPlan;
 use breakeven::model::{Event, ImageRef, Sample, Status};
 use breakeven::registry::{self, Registry, RegistryError, Seed};
 use breakeven::run::clock::SystemClock;
 use breakeven::run::journal::Journal;
 use breakeven::run::ledger::{Header, Ledger};
-use breakeven::run::{World, execute};
+use breakeven::run::{Site, World, execute};
 use breakeven::storage;
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -84,22 +85,28 @@ fn measure(
     runtime.block_on(async {
         let dir = bed.path("registry");
         let inner = registry::open(&RegistryPlan::Managed, &plan.run, &dir).await.unwrap();
+        let registry = Arc::new(Meddled { inner, emptied, meddle });
+        let host = engine::open(&plan.engines["shared"]).await.unwrap();
+        let site = Site { host, registry: registry.clone() };
         let world = World {
-            engine: Arc::new(SharedEngine::connect(None).await.unwrap()),
-            registry: Arc::new(Meddled { inner, emptied, meddle }),
+            sites: BTreeMap::from([("shared".to_owned(), site)]),
             storage: storage::open(None, &plan.run, &scratch).await.unwrap().into(),
             clock: Arc::new(SystemClock::default()),
         };
         let mut journal = Journal::create(&out, &plan).unwrap();
-        let header =
-            Header { run: plan.run.clone(), engine: None, scratch: scratch.clone(), storage: None };
+        let header = Header {
+            run: plan.run.clone(),
+            private: Vec::new(),
+            scratch: scratch.clone(),
+            storage: None,
+        };
         let ledger = Ledger::create(&bed.path("state"), &header).unwrap();
         let (logs, cancel) = (out.join("logs"), CancellationToken::new());
         let dirs = (scratch.as_path(), logs.as_path());
         let outcome = execute(&plan, &world, &mut journal, &ledger, dirs, &cancel, listener);
         let outcome = outcome.await.unwrap();
         assert!(outcome.error.is_none(), "{:?}", outcome.error);
-        world.registry.close().await.unwrap();
+        registry.close().await.unwrap();
         world.storage.close().await.unwrap();
     });
     samples(&out)

@@ -5,11 +5,12 @@ use breakeven::decision::{self, Decision};
 use breakeven::model::event::{Ending, JOURNAL_VERSION};
 use breakeven::model::finding;
 use breakeven::model::plan::{
-    Availability, Candidate, Change, Limits, PLAN_VERSION, RegistryPlan, Relevance, Workload,
+    ArchivePlan, Availability, Candidate, Change, EnginePlan, Limits, LinkPlan, PLAN_VERSION,
+    RegistryPlan, Relevance, Workload,
 };
 use breakeven::model::{
-    Builder, Cell, EngineKind, Event, Finding, FindingKind, Phase, PhaseRecord, Plan, PullMode,
-    Sample, State, Status, StepRecord,
+    Builder, Cell, Event, Finding, FindingKind, Phase, PhaseRecord, Plan, PullMode, Sample, State,
+    Status, StepRecord,
 };
 use breakeven::report::{self, Model, ReportFile};
 use std::collections::BTreeMap;
@@ -265,8 +266,11 @@ fn plan(rounds: u32) -> Plan {
             },
             Availability { name: "none".to_owned(), have: Vec::new(), weight: 1.0 },
         ],
-        engine: EngineKind::Shared,
-        engine_host: None,
+        engines: BTreeMap::from([("shared".to_owned(), EnginePlan::Shared { host: None })]),
+        links: BTreeMap::from([("unshaped".to_owned(), LinkPlan::default())]),
+        strategies: BTreeMap::new(),
+        archive: ArchivePlan::default(),
+        image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
         limits: Limits { build_s: 3600.0, transfer_s: 900.0, storage_s: 900.0, cleanup_s: 60.0 },
@@ -332,6 +336,7 @@ fn sample(number: u32, round: u32, position: u32, cell: &Cell) -> Sample {
             duration_s,
             bytes_down: bytes.filter(|_| phase == Phase::Fetch),
             bytes_up: bytes.filter(|_| phase == Phase::Store),
+            requests: None,
             within,
         };
         phases.push(record(operation, duration_s, false));

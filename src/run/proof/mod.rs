@@ -20,6 +20,8 @@ pub struct CandidateFacts {
     pub name: String,
     /// Its images: the final one first, then stages.
     pub images: Vec<(ImageRef, ImageFacts)>,
+    /// Caches that it exported to the registry.
+    pub caches: Vec<ImageRef>,
     /// Hash of every file of its workspace.
     pub files: BTreeMap<String, String>,
     /// Hash of its Dockerfile.

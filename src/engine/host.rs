@@ -1,0 +1,111 @@
+//! Where engines come from: every sample takes one as a fresh runner has it, and gives it back.
+
+use super::{Engine, EngineError, EngineFacts, Owned, SharedEngine, Snapshot};
+use crate::model::plan::EnginePlan;
+use async_trait::async_trait;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// Hands out engines in the state of a fresh runner.
+#[async_trait]
+pub trait EngineHost: Send + Sync {
+    /// Address of the user's engine behind it.
+    fn address(&self) -> &str;
+
+    /// Whether its engines are this run's alone, so that images of the workload's bases have to be
+    /// pulled like on a fresh runner, and nothing on them needs to be put back.
+    fn is_private(&self) -> bool;
+
+    /// Asks the user's engine behind it what it is. [`EngineError::Unavailable`] if nothing
+    /// answers.
+    async fn facts(&self) -> Result<EngineFacts, EngineError>;
+
+    /// The user's engine behind it, which has the images of the workload's bases.
+    fn users(&self) -> &dyn Engine;
+
+    /// Makes what its engines share. Returns the address of this machine as its engines reach it.
+    async fn prepare(&self) -> Result<IpAddr, EngineError>;
+
+    /// An engine in the state of a fresh runner.
+    async fn fresh(&self) -> Result<Arc<dyn Engine>, EngineError>;
+
+    /// Takes an engine back after a job. What the job made on it is gone afterwards.
+    async fn release(
+        &self,
+        engine: Arc<dyn Engine>,
+        owned: &Owned,
+        before: &Snapshot,
+    ) -> Result<(), EngineError>;
+
+    /// Removes what [`EngineHost::prepare`] made, and engines that were not given back. Idempotent.
+    async fn close(&self) -> Result<(), EngineError>;
+}
+
+/// Connects to the engine that a plan names. Nothing is made yet.
+pub async fn open(plan: &EnginePlan) -> Result<Arc<dyn EngineHost>, EngineError> {
+    match plan {
+        EnginePlan::Shared { host } => {
+            let engine = SharedEngine::connect(host.as_deref()).await?;
+            let address = engine.address().to_owned();
+            Ok(Arc::new(SharedHost::new(Arc::new(engine), address)))
+        }
+        EnginePlan::Private { image, .. } => Err(EngineError::NotCapable {
+            what: format!("a private engine of {image}"),
+            cause: "this version cannot start one".to_owned(),
+            advice: "Use `engine = \"shared\"`".to_owned(),
+        }),
+    }
+}
+
+/// The user's own engine: always the same one, put back after every job.
+pub struct SharedHost {
+    engine: Arc<dyn Engine>,
+    address: String,
+}
+
+impl SharedHost {
+    /// Hands out this engine.
+    pub fn new(engine: Arc<dyn Engine>, address: String) -> Self {
+        Self { engine, address }
+    }
+}
+
+#[async_trait]
+impl EngineHost for SharedHost {
+    fn address(&self) -> &str {
+        &self.address
+    }
+
+    fn is_private(&self) -> bool {
+        false
+    }
+
+    async fn facts(&self) -> Result<EngineFacts, EngineError> {
+        self.engine.facts().await
+    }
+
+    fn users(&self) -> &dyn Engine {
+        self.engine.as_ref()
+    }
+
+    async fn prepare(&self) -> Result<IpAddr, EngineError> {
+        Ok(Ipv4Addr::LOCALHOST.into())
+    }
+
+    async fn fresh(&self) -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(Arc::clone(&self.engine))
+    }
+
+    async fn release(
+        &self,
+        engine: Arc<dyn Engine>,
+        owned: &Owned,
+        before: &Snapshot,
+    ) -> Result<(), EngineError> {
+        engine.reset(owned, before).await
+    }
+
+    async fn close(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
