@@ -67,6 +67,7 @@ pub fn of_run(error: &RunError) -> Exit {
     match error {
         RunError::Engine(error) => of_engine(error),
         RunError::Registry(_)
+        | RunError::Link(_)
         | RunError::Storage(_)
         | RunError::NothingSupported { .. }
         | RunError::ResetTimedOut { .. } => Exit::Unavailable,

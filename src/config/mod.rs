@@ -9,6 +9,7 @@ pub mod dockerfile;
 mod document;
 mod engines;
 pub mod guess;
+mod links;
 mod mix;
 mod names;
 mod problem;
@@ -22,7 +23,7 @@ pub use problem::{ConfigError, Place, Problem};
 pub use settings::{DURATION, duration};
 
 use crate::model::Cell;
-use crate::model::plan::{ArchivePlan, LinkPlan, PLAN_VERSION, Plan, Relevance};
+use crate::model::plan::{ArchivePlan, PLAN_VERSION, Plan, Relevance};
 use document::Document;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -79,9 +80,6 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     }
 }
 
-/// Name of the link where none is configured.
-const UNSHAPED: &str = "unshaped";
-
 fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &Path) -> Config {
     let base = absolute.parent().unwrap_or(Path::new("/"));
     let workloads = workloads::workloads(document, &file.workload, base);
@@ -103,7 +101,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
     let only_at = document.place(&["only"]);
     let only = file.only.as_ref().map(|filters| only(document, filters));
     let engines = engines::engines(document, file.engine.as_ref());
-    let links = BTreeMap::from([(UNSHAPED.to_owned(), LinkPlan::default())]);
+    let links = links::links(document, &file.link);
     let axes = (links.keys().collect::<Vec<_>>(), engines.keys().collect::<Vec<_>>());
     let plan = Plan {
         version: PLAN_VERSION,

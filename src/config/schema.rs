@@ -55,6 +55,9 @@ pub struct File {
     /// run's alone for every sample), a table, or several tables by name, which are measured side
     /// by side and never compared as if paired.
     pub engine: Option<Engines>,
+    /// Links by name: each cell is measured over each of them. One without any limit if absent.
+    #[serde(default)]
+    pub link: BTreeMap<String, Link>,
     /// The registry that images are pushed to.
     #[serde(default)]
     pub registry: Registry,
@@ -269,6 +272,21 @@ pub struct Engine {
     pub keep: Option<Keep>,
 }
 
+/// The network between a job and its registry and storage.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Bits a second to the job, such as "100Mbit"; "unlimited" if absent.
+    #[serde(default = "defaults::rate")]
+    pub down: String,
+    /// Bits a second from the job, such as "20Mbit"; "unlimited" if absent.
+    #[serde(default = "defaults::rate")]
+    pub up: String,
+    /// Round-trip time, such as "20ms"; "0s" if absent.
+    #[serde(default = "defaults::round_trip")]
+    pub rtt: String,
+}
+
 /// Whether the registry is ours or the user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -378,6 +396,12 @@ mod defaults {
     }
     pub(super) const fn pull() -> PullMode {
         PullMode::First
+    }
+    pub(super) fn rate() -> String {
+        "unlimited".to_owned()
+    }
+    pub(super) fn round_trip() -> String {
+        "0s".to_owned()
     }
     pub(super) const fn engine() -> EngineKind {
         EngineKind::Shared

@@ -27,6 +27,7 @@ pub use rate::{rate, round_trip};
 pub use traffic::{Count, Kind, Method, Traffic};
 pub use upstream::Upstream;
 
+use crate::model::plan::LinkPlan;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -39,6 +40,13 @@ pub struct Shape {
     pub up_bps: Option<f64>,
     /// Time there and back.
     pub rtt: Duration,
+}
+
+impl From<&LinkPlan> for Shape {
+    fn from(plan: &LinkPlan) -> Self {
+        let LinkPlan { down_bps, up_bps, rtt_s } = *plan;
+        Self { down_bps, up_bps, rtt: Duration::try_from_secs_f64(rtt_s).unwrap_or_default() }
+    }
 }
 
 /// Why a link could not be set up or measured.

@@ -42,6 +42,12 @@ pub(super) struct Client {
     http: reqwest::Client,
 }
 
+/// Whether the registry at `host:port` is spoken to with TLS: as docker does it, anywhere but on
+/// this machine's loopback.
+pub fn speaks_tls(address: &str) -> bool {
+    !is_loopback(address)
+}
+
 impl Client {
     /// A client for `host:port`: without TLS on this machine's loopback, as docker does it, and
     /// with TLS anywhere else.

@@ -1,5 +1,6 @@
 //! The registry that images are pushed to and pulled from, behind one trait.
 
+mod behind;
 mod client;
 mod credentials;
 mod external;
@@ -8,6 +9,8 @@ mod managed;
 mod server;
 mod snapshot;
 
+pub use behind::Behind;
+pub use client::speaks_tls;
 pub use external::ExternalRegistry;
 pub use leftover::kill_leftover;
 pub use managed::ManagedRegistry;

@@ -4,7 +4,8 @@ use super::RunError;
 use super::job::Made;
 use super::ledger::Ledger;
 use crate::engine::{Engine, EngineHost, Snapshot};
-use crate::model::plan::Edit;
+use crate::link::{Proxy, Shape};
+use crate::model::plan::{Edit, LinkPlan};
 use crate::model::{Builder, Cell, Event, Plan};
 use crate::registry::Registry;
 use crate::storage::Storage;
@@ -21,12 +22,15 @@ use super::clock::Clock;
 /// Everything outside of ours that a run works with, behind traits.
 pub struct World {
     /// Each engine of the plan by name, with what its jobs reach.
-    pub sites: BTreeMap<String, Site>,
+    pub sites: Sites,
     /// The shared storage.
     pub storage: Arc<dyn Storage>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
 }
+
+/// Each engine of a plan by name.
+pub type Sites = BTreeMap<String, Site>;
 
 /// An engine and the registry as that engine reaches it.
 pub struct Site {
@@ -34,6 +38,17 @@ pub struct Site {
     pub host: Arc<dyn EngineHost>,
     /// The registry.
     pub registry: Arc<dyn Registry>,
+    /// The link in front of the registry; none where jobs go straight to it.
+    pub link: Option<Proxy>,
+}
+
+impl Site {
+    /// Gives the link a shape.
+    pub fn shape(&self, link: &LinkPlan) {
+        if let Some(proxy) = &self.link {
+            proxy.set_shape(&Shape::from(link));
+        }
+    }
 }
 
 /// What all sessions of a run share.

@@ -4,7 +4,7 @@ use super::bench::{Bench, World};
 use super::clock::stamp;
 use super::journal::Journal;
 use super::ledger::Ledger;
-use super::{RunError, probe, scheduler, seed, session};
+use super::{RunError, links, probe, scheduler, seed, session};
 use crate::engine::EngineError;
 use crate::model::event::{Ending, JOURNAL_VERSION};
 use crate::model::finding as kinds;
@@ -126,6 +126,9 @@ async fn measure(
         return Err(RunError::NothingSupported { reason, advice });
     }
     let seeds = seed::seed(bench, &cells).await?;
+    for event in links::measure(bench, &cells).await? {
+        recorder.record(&event)?;
+    }
     let slots = scheduler::order(cells.len(), plan.rounds, plan.seed);
     let of = u32::try_from(slots.len()).unwrap_or(u32::MAX);
     for (number, slot) in (1u32..).zip(slots) {
@@ -202,6 +205,8 @@ async fn run_findings(bench: &Bench<'_>) -> Result<Vec<Finding>, EngineError> {
         findings.push(Finding::new(&kinds::REGISTRY_NOT_RESTORED, site.registry.prefix()));
     }
     findings.dedup();
-    findings.push(Finding::new(&kinds::BYTES_NOT_COUNTED, "pull, push and cache import"));
+    if bench.world.sites.values().any(|site| site.link.is_none()) {
+        findings.push(Finding::new(&kinds::BYTES_NOT_COUNTED, "pull, push and cache import"));
+    }
     Ok(findings)
 }

@@ -4,6 +4,7 @@ use super::clock::Clock;
 use crate::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, ImageFacts, PushOutcome, StepLog,
 };
+use crate::link::{Count, Proxy};
 use crate::model::plan::{ArchivePlan, Limits, Workload};
 use crate::model::{
     ArchiveName, BuildStep, Builder, CacheExport, Event, ImageRef, Phase, PhaseRecord, PullMode,
@@ -66,6 +67,8 @@ pub struct JobContext<'a> {
     pub storage: &'a dyn Storage,
     /// The clocks.
     pub clock: &'a dyn Clock,
+    /// The link to the registry, where what goes over it is counted.
+    pub link: Option<&'a Proxy>,
     /// The workload.
     pub workload: &'a Workload,
     /// The builder.
@@ -191,11 +194,11 @@ impl Runner<'_, '_> {
         for archive in archives {
             let to = self.context.scratch.join(format!("fetched-{archive}"));
             let storage = self.context.storage;
-            let (bytes, seconds) =
-                self.timed(Phase::Fetch, archive, storage.fetch(archive, &to)).await?;
+            let Timed { result, cost } =
+                self.timed(Phase::Fetch, archive, storage.fetch(archive, &to)).await;
+            let bytes = result?;
             let operation = if bytes.is_some() { "fetch" } else { "fetch (missing)" };
-            self.note(Phase::Fetch, operation, archive, seconds).bytes_down =
-                Some(bytes.unwrap_or(0));
+            self.note(Phase::Fetch, operation, archive, cost).bytes_down = Some(bytes.unwrap_or(0));
             if bytes.is_some() {
                 self.fetched = Some(to);
                 break;
@@ -209,13 +212,13 @@ impl Runner<'_, '_> {
         let Some(archive) = self.fetched.clone() else { return Ok(()) };
         let mut log = std::mem::take(&mut self.record.log);
         let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let result = {
+        let Timed { result, cost } = {
             let load = self.context.engine.load(&archive, &mut log);
             self.timed(Phase::Load, &name, load).await
         };
         self.record.log = log;
-        let (tags, seconds) = result?;
-        self.note(Phase::Load, "load", &name, seconds);
+        let tags = result?;
+        self.note(Phase::Load, "load", &name, cost);
         for tag in tags {
             (self.context.made)(Made::Tag(&tag));
             if let Some((repository, tag)) = tag.rsplit_once(':') {
@@ -236,8 +239,9 @@ impl Runner<'_, '_> {
                 source,
             })
         };
-        let ((), seconds) = self.timed(Phase::Load, &name, unpack).await?;
-        self.note(Phase::Load, "unpack", &name, seconds);
+        let Timed { result, cost } = self.timed(Phase::Load, &name, unpack).await;
+        result?;
+        self.note(Phase::Load, "unpack", &name, cost);
         self.unpacked = Some(folder);
         Ok(())
     }
@@ -252,25 +256,23 @@ impl Runner<'_, '_> {
                 source,
             })
         };
-        let (_, seconds) = self.timed(Phase::Save, archive, pack).await?;
-        self.note(Phase::Save, "pack", archive, seconds);
+        let Timed { result, cost } = self.timed(Phase::Save, archive, pack).await;
+        result?;
+        self.note(Phase::Save, "pack", archive, cost);
         Ok(())
     }
 
     async fn pull(&mut self, references: &[ImageRef], mode: PullMode) -> Result<(), JobError> {
         for reference in references {
             let mut log = std::mem::take(&mut self.record.log);
-            let clock = self.context.clock;
-            let started = clock.now();
-            let result = {
+            let Timed { result, cost } = {
                 let pull = self.context.engine.pull(reference, &mut log);
                 self.timed(Phase::Pull, reference, pull).await
             };
-            let seconds = (clock.now() - started).as_secs_f64();
             self.record.log = log;
             match result {
-                Ok(((), seconds)) => {
-                    self.note(Phase::Pull, "pull", reference, seconds);
+                Ok(()) => {
+                    self.note(Phase::Pull, "pull", reference, cost);
                     self.record.brought.push(reference.clone());
                     if mode == PullMode::First {
                         break;
@@ -278,7 +280,7 @@ impl Runner<'_, '_> {
                 }
                 // The job goes on without: what probing a missing tag costs is part of the phase.
                 Err(JobError::Engine(EngineError::NotFound { .. })) => {
-                    self.note(Phase::Pull, "pull (missing)", reference, seconds);
+                    self.note(Phase::Pull, "pull (missing)", reference, cost);
                     self.record.missing.push(reference.to_string());
                 }
                 Err(error) => return Err(error),
@@ -326,19 +328,19 @@ impl Runner<'_, '_> {
             export_folder: &exported,
         };
         let mut log = std::mem::take(&mut self.record.log);
-        let result = {
+        let Timed { result, cost } = {
             let made = self.context.made;
             let seen = |id: &str| made(Made::Image(id));
             let build = engine.build(&request, &seen, &mut log);
             self.timed(Phase::Build, &step.tag, build).await
         };
         self.record.log = log;
-        let (outcome, seconds) = result?;
+        let outcome = result?;
         let operation = match &step.target {
             Some(target) => format!("build --target {target}"),
             None => "build".to_owned(),
         };
-        self.note(Phase::Build, &operation, &step.tag, seconds);
+        self.note(Phase::Build, &operation, &step.tag, cost);
         let parts = [
             ("import", outcome.import_s),
             ("steps", outcome.steps_s),
@@ -346,7 +348,8 @@ impl Runner<'_, '_> {
         ];
         for (part, seconds) in parts {
             if let Some(seconds) = seconds {
-                self.note(Phase::Build, part, &step.tag, seconds).within = true;
+                let cost = Cost { seconds, moved: None };
+                self.note(Phase::Build, part, &step.tag, cost).within = true;
             }
         }
         let number = u32::try_from(self.record.builds.len()).unwrap_or(u32::MAX);
@@ -368,33 +371,34 @@ impl Runner<'_, '_> {
     ) -> Result<(), JobError> {
         let to = self.saved(archive);
         let mut log = std::mem::take(&mut self.record.log);
-        let result = {
+        let Timed { result, cost } = {
             let save = self.context.engine.save(references, &to, &self.context.archive, &mut log);
             self.timed(Phase::Save, archive, save).await
         };
         self.record.log = log;
-        let (_, seconds) = result?;
-        self.note(Phase::Save, "save", archive, seconds);
+        result?;
+        self.note(Phase::Save, "save", archive, cost);
         Ok(())
     }
 
     async fn store(&mut self, archive: &ArchiveName) -> Result<(), JobError> {
         let from = self.saved(archive);
         let store = self.context.storage.store(&from, archive);
-        let (bytes, seconds) = self.timed(Phase::Store, archive, store).await?;
-        self.note(Phase::Store, "store", archive, seconds).bytes_up = Some(bytes);
+        let Timed { result, cost } = self.timed(Phase::Store, archive, store).await;
+        let bytes = result?;
+        self.note(Phase::Store, "store", archive, cost).bytes_up = Some(bytes);
         Ok(())
     }
 
     async fn push(&mut self, reference: &ImageRef) -> Result<(), JobError> {
         let mut log = std::mem::take(&mut self.record.log);
-        let result = {
+        let Timed { result, cost } = {
             let push = self.context.engine.push(reference, &mut log);
             self.timed(Phase::Push, reference, push).await
         };
         self.record.log = log;
-        let (outcome, seconds) = result?;
-        self.note(Phase::Push, "push", reference, seconds);
+        let outcome = result?;
+        self.note(Phase::Push, "push", reference, cost);
         self.record.pushes.push((reference.clone(), outcome));
         Ok(())
     }
@@ -415,27 +419,27 @@ impl Runner<'_, '_> {
         phase: Phase,
         what: &impl ToString,
         request: impl Future<Output = Result<T, E>>,
-    ) -> Result<(T, f64), JobError> {
+    ) -> Timed<T> {
         let (limit_s, key) = limit(self.context.limits, phase);
         let clock = self.context.clock;
+        let before = self.context.link.map(Proxy::traffic);
         let started = clock.now();
         let ended = tokio::select! {
             biased;
-            ended = tokio::time::timeout(Duration::from_secs_f64(limit_s), request) => ended,
-            () = self.context.cancel.cancelled() => {
-                return Err(JobError::Interrupted { step: format!("{phase} {}", what.to_string()) });
-            }
+            ended = tokio::time::timeout(Duration::from_secs_f64(limit_s), request) => Some(ended),
+            () = self.context.cancel.cancelled() => None,
         };
         let seconds = (clock.now() - started).as_secs_f64();
-        match ended {
-            Ok(Ok(answer)) => Ok((answer, seconds)),
-            Ok(Err(error)) => Err(error.into()),
-            Err(_) => Err(JobError::TimedOut {
-                step: format!("{phase} {}", what.to_string()),
-                limit_s,
-                key,
-            }),
-        }
+        let after = self.context.link.map(Proxy::traffic);
+        let moved = before.zip(after).map(|(before, after)| (after - before).total());
+        let step = || format!("{phase} {}", what.to_string());
+        let result = match ended {
+            Some(Ok(Ok(answer))) => Ok(answer),
+            Some(Ok(Err(error))) => Err(error.into()),
+            Some(Err(_)) => Err(JobError::TimedOut { step: step(), limit_s, key }),
+            None => Err(JobError::Interrupted { step: step() }),
+        };
+        Timed { result, cost: Cost { seconds, moved } }
     }
 
     fn note(
@@ -443,22 +447,39 @@ impl Runner<'_, '_> {
         phase: Phase,
         operation: &str,
         reference: &impl ToString,
-        seconds: f64,
+        cost: Cost,
     ) -> &mut PhaseRecord {
+        // Nothing of the others goes over the link to the registry.
+        let moved =
+            cost.moved.filter(|_| matches!(phase, Phase::Pull | Phase::Build | Phase::Push));
         let seq = u32::try_from(self.record.phases.len()).unwrap_or(u32::MAX);
         self.record.phases.push(PhaseRecord {
             seq,
             phase,
             operation: operation.to_owned(),
             reference: reference.to_string(),
-            duration_s: seconds,
-            bytes_down: None,
-            bytes_up: None,
-            requests: None,
+            duration_s: cost.seconds,
+            bytes_down: moved.map(|moved| moved.bytes_down),
+            bytes_up: moved.map(|moved| moved.bytes_up),
+            requests: moved.map(|moved| moved.requests),
             within: false,
         });
         &mut self.record.phases[seq as usize]
     }
+}
+
+/// How a timed request ended, and what it cost.
+struct Timed<T> {
+    result: Result<T, JobError>,
+    cost: Cost,
+}
+
+/// What a request cost.
+#[derive(Clone, Copy)]
+struct Cost {
+    seconds: f64,
+    /// What went over the link to the registry meanwhile, where that is counted.
+    moved: Option<Count>,
 }
 
 /// The time limit of a phase in seconds, and the key of `[limits]` that holds it.

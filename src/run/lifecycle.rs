@@ -3,11 +3,12 @@
 //! Removal is armed before anything is made, goes in reverse, and never hides the first error.
 
 use super::RunError;
-use super::bench::{Site, World};
+use super::bench::{Sites, World};
 use super::clock::SystemClock;
 use super::execute::{Outcome, execute};
 use super::journal::Journal;
 use super::ledger::{self, Header, Ledger};
+use super::sites;
 use crate::engine::EngineHost;
 use crate::model::{Event, Plan};
 use crate::{registry, storage, workspace};
@@ -80,31 +81,29 @@ async fn with_scratch(
     std::fs::create_dir_all(&own_storage).map_err(RunError::scratch(scratch))?;
     let registry: Arc<dyn registry::Registry> =
         registry::open(&plan.registry, &plan.run, &registry_folder(scratch)).await?.into();
-    let storage = storage::open(plan.storage.as_deref(), &plan.run, &own_storage).await;
-    let storage: Arc<dyn storage::Storage> = match storage {
+    let mut sites = Sites::new();
+    let opened = async {
+        sites::open(plan, hosts, &registry, &mut sites).await?;
+        Ok::<_, RunError>(storage::open(plan.storage.as_deref(), &plan.run, &own_storage).await?)
+    };
+    let storage: Arc<dyn storage::Storage> = match opened.await {
         Ok(storage) => storage.into(),
         Err(error) => {
             // The first error is the one that counts.
+            let _ = sites::close(&sites).await;
             let _ = registry.close().await;
-            return Err(error.into());
+            return Err(error);
         }
     };
-    let sites = hosts
-        .into_iter()
-        .map(|(name, host)| (name, Site { host, registry: Arc::clone(&registry) }))
-        .collect();
     let world = World { sites, storage, clock: Arc::new(SystemClock::default()) };
     let logs = out.join("logs");
     let outcome = execute(plan, &world, journal, ledger, (scratch, &logs), cancel, listener).await;
     let limit_s = plan.limits.cleanup_s;
     let closing = async {
-        let mut closed = Ok(());
-        for site in world.sites.values() {
-            closed = closed.and(site.host.close().await.map_err(RunError::from));
-        }
+        let sites = sites::close(&world.sites).await;
         let storage = world.storage.close().await.map_err(RunError::from);
         let registry = registry.close().await.map_err(RunError::from);
-        closed.and(storage).and(registry)
+        sites.and(storage).and(registry)
     };
     let closed = tokio::time::timeout(Duration::from_secs_f64(limit_s), closing)
         .await

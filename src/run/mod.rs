@@ -10,6 +10,7 @@ pub mod job;
 pub mod journal;
 pub mod ledger;
 mod lifecycle;
+mod links;
 pub mod machine;
 mod probe;
 pub mod proof;
@@ -17,8 +18,9 @@ mod publish;
 pub mod scheduler;
 mod seed;
 mod session;
+mod sites;
 
-pub use bench::{Site, World};
+pub use bench::{Site, Sites, World};
 pub use execute::{Outcome, execute};
 pub use host::host_facts;
 pub use lifecycle::{Hosts, conduct};
@@ -36,6 +38,9 @@ pub enum RunError {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] crate::registry::RegistryError),
+    /// A link.
+    #[error(transparent)]
+    Link(#[from] crate::link::LinkError),
     /// The shared storage.
     #[error(transparent)]
     Storage(#[from] crate::storage::StorageError),

@@ -166,6 +166,7 @@ impl Seeding<'_, '_> {
                 engine: self.engine,
                 storage: bench.world.storage.as_ref(),
                 clock: bench.world.clock.as_ref(),
+                link: None,
                 workload,
                 builder,
                 prepared: &prepared,

@@ -127,6 +127,7 @@ impl Session<'_, '_> {
         (self.bench.listener)(&Event::PhaseStarted { phase: None });
         let clock = &self.bench.world.clock;
         let started = clock.now();
+        self.site.shape(&self.bench.plan.links[&self.cell.link]);
         let begun = self.bench.begin(self.site).await;
         self.reset += clock.now() - started;
         begun
@@ -167,6 +168,7 @@ impl Session<'_, '_> {
             engine,
             storage: self.bench.world.storage.as_ref(),
             clock: self.bench.world.clock.as_ref(),
+            link: self.site.link.as_ref(),
             workload: self.workload(),
             builder: self.cell.builder,
             prepared,

@@ -87,7 +87,7 @@ fn measure(
         let inner = registry::open(&RegistryPlan::Managed, &plan.run, &dir).await.unwrap();
         let registry = Arc::new(Meddled { inner, emptied, meddle });
         let host = engine::open(&plan.engines["shared"]).await.unwrap();
-        let site = Site { host, registry: registry.clone() };
+        let site = Site { host, registry: registry.clone(), link: None };
         let world = World {
             sites: BTreeMap::from([("shared".to_owned(), site)]),
             storage: storage::open(None, &plan.run, &scratch).await.unwrap().into(),

@@ -1,0 +1,59 @@
+//! Each engine of a plan with the registry as that engine reaches it.
+
+use super::RunError;
+use super::bench::{Site, Sites};
+use super::lifecycle::Hosts;
+use crate::link::{Proxy, Upstream};
+use crate::model::Plan;
+use crate::model::plan::RegistryPlan;
+use crate::registry::{self, Behind, Registry};
+use std::sync::Arc;
+
+/// Makes the sites of a plan. Those that are made are in `sites` also when a later one fails.
+pub async fn open(
+    plan: &Plan,
+    hosts: Hosts,
+    registry: &Arc<dyn Registry>,
+    sites: &mut Sites,
+) -> Result<(), RunError> {
+    for (name, host) in hosts {
+        let prepared = host.prepare().await;
+        // Whatever became of it, the host knows what to remove.
+        let site = Site { host, registry: Arc::clone(registry), link: None };
+        let site = sites.entry(name).or_insert(site);
+        let listen = prepared?;
+        if needs_link(plan, site) {
+            let proxy = Proxy::start(listen, upstream(registry.prefix())).await?;
+            let address = proxy.address().to_string();
+            site.registry = Arc::new(Behind::new(Arc::clone(registry), address));
+            site.link = Some(proxy);
+        }
+    }
+    Ok(())
+}
+
+/// Ends every link and every engine of ours. Goes on after an error and returns the first one.
+pub async fn close(sites: &Sites) -> Result<(), RunError> {
+    let mut closed = Ok(());
+    for site in sites.values() {
+        closed = closed.and(site.host.close().await.map_err(RunError::from));
+        if let Some(proxy) = &site.link {
+            proxy.close().await;
+        }
+    }
+    closed
+}
+
+/// A link counts what goes over it, so that there always is one in front of a registry of ours.
+/// In front of the user's own it is there only if it is asked for: jobs name the registry by the
+/// link's address then.
+fn needs_link(plan: &Plan, site: &Site) -> bool {
+    let asked = plan.links.iter().any(|(name, link)| name != "unshaped" || !link.is_unshaped());
+    asked || site.host.is_private() || plan.registry == RegistryPlan::Managed
+}
+
+/// The registry whose repositories have this prefix.
+fn upstream(prefix: &str) -> Upstream {
+    let address = prefix.split('/').next().unwrap_or_default();
+    if registry::speaks_tls(address) { Upstream::https(address) } else { Upstream::http(address) }
+}
