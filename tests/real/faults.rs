@@ -29,7 +29,7 @@ fn a_dockerfile_that_fails_names_the_step_before_anything_is_measured() {
         let stderr = not_ok(&output);
         assert_eq!(output.status.code(), Some(2), "{builder}: {stderr}");
         assert!(stderr.contains("exit 7"), "{builder}: {stderr}");
-        assert!(stderr.contains("seed-article"), "the log is named: {stderr}");
+        assert!(stderr.contains("seed-shared-article"), "the log is named: {stderr}");
         assert_as_before(&before, builder);
         assert_eq!(bed.leavings(), Vec::<String>::new());
         std::fs::remove_dir_all(bed.path("out")).unwrap();
