@@ -39,7 +39,7 @@ pub fn is_set(key: &str) -> bool {
 }
 
 /// Colour only on a terminal, without `NO_COLOR`, and not under `CI`; the terminal's width.
-fn style() -> Style {
+pub fn style() -> Style {
     let terminal = std::io::stdout().is_terminal();
     let width = if terminal { usize::from(console::Term::stdout().size().1) } else { WIDTH };
     Style { color: terminal && !is_set("NO_COLOR") && !is_set("CI"), width }

@@ -1,5 +1,6 @@
 //! The Docker-compatible daemon that builds, behind one trait. `bollard` stays in this folder.
 
+mod activity;
 mod address;
 mod archive;
 pub mod bases;
@@ -19,6 +20,7 @@ mod transfer;
 mod upkeep;
 mod vertex;
 
+pub use activity::{Activity, activity};
 pub use host::{EngineHost, SharedHost, open};
 pub use probe::{Capability, probe};
 pub use shared::SharedEngine;

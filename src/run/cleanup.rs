@@ -31,6 +31,14 @@ pub async fn clean(folder: &Path) -> Result<Vec<Cleaned>, RunError> {
     Ok(cleaned)
 }
 
+/// Removes what one killed run left.
+pub async fn clean_run(folder: &Path, run: &str) -> Result<(), RunError> {
+    for leftover in ledger::leftovers(folder)?.into_iter().filter(|one| one.header.run == run) {
+        clean_one(leftover).await?;
+    }
+    Ok(())
+}
+
 async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
     let header = &leftover.header;
     let mut cleaned = Cleaned { run: header.run.clone(), ..Cleaned::default() };

@@ -31,6 +31,20 @@ pub fn registry_folder(scratch: &Path) -> PathBuf {
 /// Where the engines of a plan come from, by their names.
 pub type Hosts = BTreeMap<String, Arc<dyn EngineHost>>;
 
+/// What a run's ledger begins with.
+pub(super) fn header(plan: &Plan, hosts: &Hosts, scratch: &Path) -> Header {
+    Header {
+        run: plan.run.clone(),
+        private: hosts
+            .values()
+            .filter(|host| host.is_private())
+            .map(|host| host.address().to_owned())
+            .collect(),
+        scratch: scratch.to_owned(),
+        storage: plan.storage.clone(),
+    }
+}
+
 /// Carries out a plan on its engines and writes plan and journal into `out`.
 pub async fn conduct(
     plan: &Plan,
@@ -41,17 +55,7 @@ pub async fn conduct(
 ) -> Result<Outcome, RunError> {
     let mut journal = Journal::create(out, plan)?;
     let scratch = scratch(&plan.run);
-    let header = Header {
-        run: plan.run.clone(),
-        private: hosts
-            .values()
-            .filter(|host| host.is_private())
-            .map(|host| host.address().to_owned())
-            .collect(),
-        scratch: scratch.clone(),
-        storage: plan.storage.clone(),
-    };
-    let ledger = Ledger::create(&ledger::folder(), &header)?;
+    let ledger = Ledger::create(&ledger::folder(), &header(plan, &hosts, &scratch))?;
     let result =
         with_scratch(plan, hosts, &mut journal, &ledger, (&scratch, out), cancel, listener).await;
     let removed = workspace::remove(&scratch).map_err(RunError::from);

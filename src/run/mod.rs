@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cleanup;
 pub mod clock;
+pub mod doctor;
 mod execute;
 mod host;
 pub mod interrupt;
