@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help setup engine-image c-service build demo test bench lint clean
+.PHONY: help setup engine-image c-service build demo demo-modern test bench lint clean
 
 CARGO ?= cargo
 # More for the demo run, as in: make demo ARGS="--rounds 3"
@@ -26,6 +26,11 @@ build: ## compile the release binary
 
 demo: setup build ## measure the article's build on this machine and print the verdict
 	target/release/breakeven run fixtures/article/breakeven.toml $(ARGS)
+
+demo-modern: engine-image build ## exported caches on your engine and on a modern private one, both fixtures
+	scripts/debian-bases.sh
+	target/release/breakeven run fixtures/article/breakeven-modern.toml $(ARGS)
+	target/release/breakeven run fixtures/c-service/breakeven-modern.toml $(ARGS)
 
 # The scripts fail where no engine answers or no modern one can be had, so that the engines' tests
 # never go missing in silence.
