@@ -55,9 +55,9 @@ async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
         let left = engine.snapshot().await?;
         cleaned.images = there.images.difference(&left.images).count();
     }
-    // A folder of the user's that is gone holds nothing of ours.
-    if let Some(address) = header.storage.as_deref().filter(|address| Path::new(address).is_dir()) {
-        storage::open(Some(address), &header.run, &header.scratch).await?.close().await?;
+    if let Some(address) = &header.storage {
+        let own_storage = lifecycle::storage_folder(&header.scratch);
+        storage::remove(address, &header.run, &own_storage).await?;
     }
     workspace::remove(&header.scratch)?;
     leftover.forget()?;

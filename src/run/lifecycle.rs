@@ -11,6 +11,7 @@ use super::ledger::{self, Header, Ledger};
 use super::sites;
 use crate::engine::EngineHost;
 use crate::model::{Event, Plan};
+use crate::storage::Access;
 use crate::{registry, storage, workspace};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,11 @@ pub fn scratch(run: &str) -> PathBuf {
 /// The folder of the managed registry within a run's folder.
 pub fn registry_folder(scratch: &Path) -> PathBuf {
     scratch.join("registry")
+}
+
+/// The folder of the run's own storage, and of notes about the user's, within a run's folder.
+pub fn storage_folder(scratch: &Path) -> PathBuf {
+    scratch.join("storage")
 }
 
 /// Where the engines of a plan come from, by their names.
@@ -81,14 +87,15 @@ async fn with_scratch(
     cancel: &CancellationToken,
     listener: &(dyn Fn(&Event) + Send + Sync),
 ) -> Result<(Outcome, Closed), RunError> {
-    let own_storage = scratch.join("storage");
+    let own_storage = storage_folder(scratch);
     std::fs::create_dir_all(&own_storage).map_err(RunError::scratch(scratch))?;
     let registry: Arc<dyn registry::Registry> =
         registry::open(&plan.registry, &plan.run, &registry_folder(scratch)).await?.into();
     let mut sites = Sites::new();
     let opened = async {
         sites::open(plan, hosts, &registry, &mut sites).await?;
-        Ok::<_, RunError>(storage::open(plan.storage.as_deref(), &plan.run, &own_storage).await?)
+        let (address, access) = (plan.storage.as_deref(), Access::of_process());
+        Ok::<_, RunError>(storage::open(address, &plan.run, &own_storage, &access).await?)
     };
     let storage: Arc<dyn storage::Storage> = match opened.await {
         Ok(storage) => storage.into(),

@@ -4,24 +4,29 @@
 //! Archives are written under a temporary name and renamed, never written again in place, so what
 //! is remembered may share their content as hard links.
 
-use super::{Storage, StorageError};
+use super::fault::{Cause, innermost, is_full};
+use super::sink::{Sink, temporary};
+use super::{Pace, Storage, StorageError};
 use crate::model::ArchiveName;
+use crate::model::plan::ArchivePlan;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::{GetResultPayload, ObjectStoreExt, WriteMultipart};
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::sync::Mutex;
+use tokio_util::io::ReaderStream;
 
 /// Bytes of one part of an upload.
 const PART: usize = 4 * 1024 * 1024;
+/// Bytes that a pace is told of at once.
+const PIECE: usize = 64 * 1024;
 /// Parts that may be on their way at once; together with [`PART`] the bound of the memory used.
 const PARTS: usize = 2;
 
@@ -32,6 +37,7 @@ pub struct DirectoryStorage {
     archives: PathBuf,
     store: LocalFileSystem,
     seeds: Arc<Mutex<Seeds>>,
+    pace: Option<Arc<dyn Pace>>,
 }
 
 #[derive(Default)]
@@ -42,8 +48,13 @@ struct Seeds {
 }
 
 impl DirectoryStorage {
-    /// Opens the folder `address`, which must exist.
-    pub fn open(address: &Path, run: &str) -> Result<Self, StorageError> {
+    /// Opens the folder `address`, which must exist. With a pace, what is fetched and stored is
+    /// slowed down to it.
+    pub fn open(
+        address: &Path,
+        run: &str,
+        pace: Option<Arc<dyn Pace>>,
+    ) -> Result<Self, StorageError> {
         let ours = address.join(format!("breakeven-{run}"));
         let archives = ours.join("archives");
         let failed = |error: io::Error, advice: &str| StorageError {
@@ -61,14 +72,17 @@ impl DirectoryStorage {
             .map_err(|error| failed(error, "It must be possible to make a folder in it."))?;
         let store = LocalFileSystem::new_with_prefix(&archives)
             .map_err(|error| failed(io::Error::other(error), "Check the path."))?;
-        Ok(Self { ours, archives, store, seeds: Arc::default() })
+        Ok(Self { ours, archives, store, seeds: Arc::default(), pace })
     }
 
     async fn try_store(&self, from: &Path, to: &ObjectPath) -> Result<u64, Cause> {
+        if let Some(pace) = &self.pace {
+            pace.request().await;
+        }
         let mut file = tokio::fs::File::open(from).await?;
         let mut upload =
             WriteMultipart::new_with_chunk_size(self.store.put_multipart(to).await?, PART);
-        let sent = send(&mut file, &mut upload).await;
+        let sent = send(&mut file, &mut upload, self.pace.as_deref()).await;
         match sent {
             Ok(bytes) => {
                 // Removes what it has written if it fails.
@@ -85,34 +99,21 @@ impl DirectoryStorage {
     }
 
     async fn try_fetch(&self, from: &ObjectPath, to: &Path) -> Result<Option<u64>, Cause> {
+        if let Some(pace) = &self.pace {
+            pace.request().await;
+        }
         let found = match self.store.get(from).await {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             other => other?,
         };
-        let folder = to.parent().unwrap_or(Path::new(".")).to_path_buf();
-        // Removed when dropped, unless it was renamed.
-        let mut partial =
-            tokio::task::spawn_blocking(move || tempfile::NamedTempFile::new_in(folder)).await??;
-        let (bytes, partial) = match found.payload {
-            // The store's own stream of a local file has chunks of 8 KiB, which cost more than
-            // the copying; `io::copy` leaves it to the kernel, as `cp` does.
-            GetResultPayload::File(mut file, _) => {
-                tokio::task::spawn_blocking(move || {
-                    io::copy(&mut file, partial.as_file_mut()).map(|bytes| (bytes, partial))
-                })
-                .await??
-            }
-            GetResultPayload::Stream(mut stream) => {
-                let mut total = 0;
-                while let Some(chunk) = stream.next().await {
-                    let chunk = chunk?;
-                    total += chunk.len() as u64;
-                    partial.write_all(&chunk)?;
-                }
-                (total, partial)
-            }
+        // A local file's own stream has chunks of 8 KiB, which cost more than the copying.
+        let GetResultPayload::File(file, _) = found.payload else {
+            return Err("it is no file".into());
         };
-        partial.persist(to).map_err(|error| error.error)?;
+        let bytes = match &self.pace {
+            Some(pace) => paced(file, to, pace.as_ref()).await?,
+            None => copied(file, to.to_path_buf()).await?,
+        };
         Ok(Some(bytes))
     }
 
@@ -157,18 +158,46 @@ impl DirectoryStorage {
     }
 }
 
-type Cause = Box<dyn Error + Send + Sync>;
+/// Leaves the copying to the kernel, as `cp` does.
+async fn copied(mut file: fs::File, to: PathBuf) -> io::Result<u64> {
+    tokio::task::spawn_blocking(move || {
+        let mut partial = temporary(&to)?;
+        let bytes = io::copy(&mut file, partial.as_file_mut())?;
+        partial.persist(to).map_err(|error| error.error)?;
+        Ok(bytes)
+    })
+    .await?
+}
 
-async fn send(file: &mut tokio::fs::File, upload: &mut WriteMultipart) -> Result<u64, Cause> {
-    file.set_max_buf_size(PART);
+async fn paced(file: fs::File, to: &Path, pace: &dyn Pace) -> io::Result<u64> {
+    let mut pieces = ReaderStream::with_capacity(tokio::fs::File::from_std(file), PIECE);
+    let mut sink = Sink::new(to.to_path_buf(), ArchivePlan::default());
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        pace.down(piece.len() as u64).await;
+        sink.write(piece).await?;
+    }
+    sink.finish().await
+}
+
+async fn send(
+    file: &mut tokio::fs::File,
+    upload: &mut WriteMultipart,
+    pace: Option<&dyn Pace>,
+) -> Result<u64, Cause> {
+    let size = pace.map_or(PART, |_| PIECE);
+    file.set_max_buf_size(size);
     let mut total = 0;
     loop {
-        let mut part = bytes::BytesMut::with_capacity(PART);
-        while part.len() < PART && file.read_buf(&mut part).await? > 0 {}
+        let mut part = bytes::BytesMut::with_capacity(size);
+        while part.len() < size && file.read_buf(&mut part).await? > 0 {}
         if part.is_empty() {
             return Ok(total);
         }
         total += part.len() as u64;
+        if let Some(pace) = pace {
+            pace.up(part.len() as u64).await;
+        }
         upload.wait_for_capacity(PARTS).await?;
         upload.put(part.freeze());
     }
@@ -253,34 +282,13 @@ fn link_all(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn is_full(error: &(dyn Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && matches!(io.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
-}
-
-/// The last cause, which says what happened without saying it three times.
-fn innermost(error: &(dyn Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(cause) = last.source() {
-        last = cause;
-    }
-    last.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     fn storage(dir: &Path) -> DirectoryStorage {
-        DirectoryStorage::open(dir, "r1").unwrap()
+        DirectoryStorage::open(dir, "r1", None).unwrap()
     }
 
     fn name(text: &str) -> ArchiveName {
@@ -341,6 +349,41 @@ mod tests {
         assert!(error.contains("never"), "{error}");
     }
 
+    #[derive(Default)]
+    struct Counts {
+        requests: AtomicU64,
+        down: AtomicU64,
+        up: AtomicU64,
+    }
+
+    #[async_trait]
+    impl Pace for Counts {
+        async fn request(&self) {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+        }
+        async fn down(&self, bytes: u64) {
+            self.down.fetch_add(bytes, Ordering::Relaxed);
+        }
+        async fn up(&self, bytes: u64) {
+            self.up.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pace_is_told_of_every_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let pace = Arc::new(Counts::default());
+        let storage = DirectoryStorage::open(dir.path(), "r1", Some(pace.clone())).unwrap();
+        let content: Vec<u8> = (0..3 * PIECE + 5).map(|at| (at % 251) as u8).collect();
+        put(&storage, "main.tar", &content).await;
+        assert!(get(&storage, "main.tar").await.unwrap() == content);
+        assert_eq!(get(&storage, "other.tar").await, None);
+        storage.remember("s").await.unwrap();
+        storage.restore(&["s".to_owned()]).await.unwrap();
+        let told = [&pace.requests, &pace.up, &pace.down].map(|it| it.load(Ordering::Relaxed));
+        assert_eq!(told, [3, content.len() as u64, content.len() as u64]);
+    }
+
     #[tokio::test]
     async fn only_our_folder_is_made_and_removed() {
         let dir = tempfile::tempdir().unwrap();
@@ -368,7 +411,8 @@ mod tests {
         let error = storage.store(Path::new("/nowhere.tar"), &name("a.tar")).await.unwrap_err();
         let error = error.to_string();
         assert!(error.contains("store a.tar") && error.contains("No such file"), "{error}");
-        let missing = DirectoryStorage::open(Path::new("/nowhere"), "r").err().unwrap().to_string();
+        let missing =
+            DirectoryStorage::open(Path::new("/nowhere"), "r", None).err().unwrap().to_string();
         assert!(missing.contains("/nowhere") && missing.contains("exists"), "{missing}");
     }
 }

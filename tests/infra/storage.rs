@@ -42,8 +42,9 @@ async fn a_full_disk_is_named_and_nothing_half_written_is_left() {
     std::fs::write(&small, vec![7; 1 << 20]).unwrap();
     let archive = ArchiveName("main.tar".to_owned());
     let address = disk.0.display().to_string();
+    let access = storage::Access::default();
 
-    let full = storage::open(Some(&address), "r", Path::new("/nowhere")).await.unwrap();
+    let full = storage::open(Some(&address), "r", Path::new("/nowhere"), &access).await.unwrap();
     full.store(&small, &archive).await.unwrap();
     let error = full.store(&big, &archive).await.unwrap_err().to_string();
     assert!(error.contains("store main.tar") && error.contains("is full"), "{error}");
@@ -54,7 +55,7 @@ async fn a_full_disk_is_named_and_nothing_half_written_is_left() {
     assert_eq!(full.fetch(&archive, &fetched).await.unwrap(), Some(1 << 20));
 
     // The other way round: fetching onto a full disk.
-    let roomy = storage::open(None, "r", dir.path()).await.unwrap();
+    let roomy = storage::open(None, "r", dir.path(), &access).await.unwrap();
     roomy.store(&big, &archive).await.unwrap();
     let error = roomy.fetch(&archive, &disk.0.join("big.tar")).await.unwrap_err().to_string();
     assert!(error.contains("is full"), "{error}");

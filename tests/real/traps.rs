@@ -90,7 +90,10 @@ fn measure(
         let site = Site { host, registry: registry.clone(), link: None };
         let world = World {
             sites: BTreeMap::from([("shared".to_owned(), site)]),
-            storage: storage::open(None, &plan.run, &scratch).await.unwrap().into(),
+            storage: storage::open(None, &plan.run, &scratch, &storage::Access::default())
+                .await
+                .unwrap()
+                .into(),
             clock: Arc::new(SystemClock::default()),
         };
         let mut journal = Journal::create(&out, &plan).unwrap();
