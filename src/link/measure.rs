@@ -77,7 +77,7 @@ pub async fn measure(proxy: &Proxy) -> Result<Measured, LinkError> {
     let shape = proxy.limiter().shape();
     let mut probe = Probe::connect(proxy, &path).await.map_err(failed)?;
     let rtt = probe.round_trip().await.map_err(failed)?;
-    let down_bps = probe.down(size(shape.down_bps)).await.map_err(failed)?;
+    let down_bps = probe.down(size(shape.down_bps), shape.rtt).await.map_err(failed)?;
     // A transfer that was broken off has taken its connection along.
     let mut probe = Probe::connect(proxy, &path).await.map_err(failed)?;
     probe.round_trip().await.map_err(failed)?;
@@ -210,10 +210,11 @@ impl Probe {
         Ok(shortest)
     }
 
-    /// Bits a second to us, from the first byte of an answer on.
-    async fn down(&mut self, bytes: u64) -> Result<f64, String> {
+    /// Bits a second to us, without the round trip of the answer.
+    async fn down(&mut self, bytes: u64, rtt: Duration) -> Result<f64, String> {
+        // Not from the answer's head on: if we are late to see it, the rest seems to come fast.
+        let start = Instant::now() + rtt;
         let mut body = self.ask(0, bytes).await?.into_body();
-        let start = Instant::now();
         let (mut received, mut last) = (0, start);
         // Enough of it has come when the time is up.
         let _ = tokio::time::timeout(LIMIT, async {
@@ -226,7 +227,7 @@ impl Probe {
         if received == 0 {
             return Err(format!("not one of {bytes} bytes came within {LIMIT:?}"));
         }
-        Ok(bps(received, last - start))
+        Ok(bps(received, last.saturating_duration_since(start)))
     }
 
     /// Bits a second from us, without the round trip of the answer.

@@ -2,5 +2,7 @@
 
 mod faults;
 mod rewriting;
+mod shaping;
+mod storage;
 mod support;
 mod through;
