@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 /// A stream of data that comes back for its next piece within this time kept the line busy; the
 /// time between is our own work, and not to be taken from its rate.
-const BUSY: Duration = Duration::from_millis(5);
+const BUSY: Duration = Duration::from_millis(10);
 /// The most that such a stream can catch up.
-const CATCH_UP: Duration = Duration::from_millis(20);
+const CATCH_UP: Duration = Duration::from_millis(40);
 /// Time on the line of one piece, if that lies within the sizes below.
 const PIECE_S: f64 = 0.002;
 /// What an Ethernet frame carries of a TCP stream.

@@ -21,8 +21,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const IDLE_LIMIT: Duration = Duration::from_secs(15);
 /// Longest time in which nothing moves.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Read and write buffer of a connection: large ones are faster, 32 connections have 64 MiB.
-pub(super) const BUFFER: usize = 256 * 1024;
+/// Read and write buffer of a connection. Twice as much is hardly faster, and takes 32 busy
+/// connections near to 64 MiB.
+pub(super) const BUFFER: usize = 128 * 1024;
 
 pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector>, Carried>;
 
