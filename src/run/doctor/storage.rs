@@ -27,7 +27,8 @@ async fn line(subject: &Subject<'_>) -> Line {
 /// Writes a small object, reads it, and removes it.
 async fn exchange(address: Option<&str>, run: &str, scratch: &Path) -> Result<(), RunError> {
     let folder = tempfile::tempdir_in(scratch).map_err(RunError::scratch(scratch))?;
-    let storage = storage::open(address, run, folder.path()).await?;
+    let storage =
+        storage::open(address, run, folder.path(), &storage::Access::of_process()).await?;
     let exchanged = async {
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         std::fs::write(&from, CONTENT).map_err(RunError::scratch(&from))?;

@@ -166,7 +166,8 @@ async fn with_scratch(
 ) -> Result<Option<Vec<Line>>, RunError> {
     let own_storage = scratch.join("storage");
     std::fs::create_dir_all(&own_storage).map_err(RunError::scratch(scratch))?;
-    let storage = storage::open(None, &plan.run, &own_storage).await?;
+    let storage =
+        storage::open(None, &plan.run, &own_storage, &storage::Access::of_process()).await?;
     let folder = lifecycle::registry_folder(scratch);
     let registry = registry::open(&plan.registry, &plan.run, &folder).await.map(Arc::from);
     let mut world = World {
