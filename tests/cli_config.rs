@@ -156,6 +156,11 @@ prefix = "Team"
 [storage]
 directory = "no/such/folder"
 
+[archive]
+compression = "gzip"
+level = 12
+threads = 2
+
 [limits]
 build = "0s"
 "##,
@@ -321,6 +326,45 @@ fn job(dir: &Path, script: &str, job: &str, has: &str) -> String {
     fs::read_to_string(calls)
         .expect("the test's own set-up works")
         .replace("127.0.0.1:5000/breakeven/", "")
+}
+
+#[test]
+fn a_storage_is_a_folder_or_an_address_and_archives_are_packed_as_asked() {
+    let plan = |config: &str| -> serde_json::Value {
+        let dir = article(config);
+        fs::create_dir(dir.path().join("share")).unwrap();
+        let json = success(dir.path(), &["plan", "--format", "json"]);
+        serde_json::from_str(&json).unwrap()
+    };
+    let with = |line: &str| format!("{line}\n{GOOD}");
+    for address in ["s3://bucket/a/b", "gs://bucket", "az://container/a"] {
+        assert_eq!(plan(&with(&format!("storage = \"{address}/\"")))["storage"], address);
+        let table = format!("{GOOD}[storage]\nurl = \"{address}\"\n");
+        assert_eq!(plan(&table)["storage"], address);
+    }
+    let folder = plan(&with("storage = \"share\""))["storage"].as_str().unwrap().to_owned();
+    assert!(folder.starts_with('/') && folder.ends_with("/share"), "{folder}");
+    let packed = "[archive]\ncompression = \"zstd\"\nlevel = 19\nthreads = 2\n";
+    let packed = &plan(&format!("{GOOD}{packed}"))["archive"];
+    let wanted = serde_json::json!({ "compression": "zstd", "level": 19, "threads": 2 });
+    assert_eq!(*packed, wanted);
+    for (config, wanted) in [
+        (with("storage = \"ftp://key:secret@host/x\""), "`ftp://` is no kind of storage"),
+        (with("storage = \"s3://\""), "names no bucket"),
+        (with("storage = \"s3://key:secret@b\""), "no name of a bucket"),
+        (with("storage = \"nowhere\""), "there is no folder"),
+        (with("storage = 7"), "storage"),
+        (format!("{GOOD}[storage]\nurl = \"share\"\n"), "`share` is no address"),
+        (format!("{GOOD}[storage]\nurl = \"s3://b\"\ndirectory = \".\"\n"), "both"),
+        (format!("{GOOD}[archive]\nlevel = 3\n"), "what is not compressed has no `level`"),
+        (format!("{GOOD}[archive]\ncompression = \"zstd\"\nlevel = 20\n"), "no level 20"),
+        (format!("{GOOD}[archive]\nthreads = 2\n"), "none cannot use 2 threads"),
+        (format!("{GOOD}[archive]\ncompression = \"xz\"\n"), "zstd"),
+    ] {
+        let refused = refusal(article(&config).path(), &["plan"]);
+        assert!(refused.contains(wanted), "{config}: {refused}");
+        assert!(!refused.contains("secret@"), "{refused}");
+    }
 }
 
 #[test]

@@ -274,12 +274,19 @@ fn script(plan: &Plan) -> String {
             "# A run starts its own registry; here one is expected at {MANAGED_REGISTRY}."
         );
     }
-    let storage = plan.storage.as_deref().map_or("/tmp/breakeven-storage".to_owned(), quote);
+    let storage = match plan.storage.as_deref() {
+        None => "storage=/tmp/breakeven-storage".to_owned(),
+        Some(address) if address.contains("://") => format!(
+            "# {address} is expected to be mounted: name the folder in `storage`.\n\
+             : \"${{storage:?the folder that the storage is mounted in}}\""
+        ),
+        Some(folder) => format!("storage={}", quote(folder)),
+    };
     let _ = write!(
         out,
         "set -euo pipefail\n\
          cd -- {}\n\
-         storage={storage}\n\
+         {storage}\n\
          mkdir -p \"$storage\"\n\
          work=$(mktemp -d)\n\
          trap 'rm -rf \"$work\"' EXIT\n\n",

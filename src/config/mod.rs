@@ -23,7 +23,7 @@ pub use problem::{ConfigError, Place, Problem};
 pub use settings::{DURATION, duration};
 
 use crate::model::Cell;
-use crate::model::plan::{ArchivePlan, PLAN_VERSION, Plan, Relevance};
+use crate::model::plan::{PLAN_VERSION, Plan, Relevance};
 use document::Document;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -130,8 +130,8 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         links,
         strategies,
         registry: settings::registry(document, &file.registry),
-        storage: settings::storage(document, &file.storage, base),
-        archive: ArchivePlan::default(),
+        storage: settings::storage(document, file.storage.as_ref(), base),
+        archive: settings::archive(document, &file.archive),
         limits: settings::limits(document, &file.limits),
         facts: BTreeMap::new(),
     };

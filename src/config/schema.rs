@@ -1,6 +1,7 @@
 //! The shape of `breakeven.toml`. Comments here are what the JSON schema and editors show.
 
 use crate::model::custom::CustomStrategy;
+use crate::model::plan::Compression;
 use crate::model::plan::{Keep, Store};
 use crate::model::{Builder, MixSource, PullMode};
 use schemars::JsonSchema;
@@ -61,9 +62,12 @@ pub struct File {
     /// The registry that images are pushed to.
     #[serde(default)]
     pub registry: Registry,
-    /// The storage that jobs share for image archives.
+    /// The storage that jobs share for archives: a folder or an address (`"s3://bucket/prefix"`,
+    /// `"gs://bucket/prefix"`, `"az://container/prefix"`), or a table. A temporary folder if absent.
+    pub storage: Option<Storage>,
+    /// How archives are packed.
     #[serde(default)]
-    pub storage: Storage,
+    pub archive: Archive,
     /// Longest time for each kind of step. A step that takes longer is a failed sample.
     #[serde(default)]
     pub limits: Limits,
@@ -310,12 +314,39 @@ pub struct Registry {
     pub prefix: Option<String>,
 }
 
-/// The storage that jobs share for image archives.
+/// The storage that jobs share for archives.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Storage {
+    /// A folder or an address.
+    Address(String),
+    /// Either of them, by its kind.
+    Table(StorageTable),
+}
+
+/// The storage that jobs share for archives.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Storage {
-    /// A folder, such as the mount point of a network file system; a temporary one if absent.
+pub struct StorageTable {
+    /// A folder, such as the mount point of a network file system.
     pub directory: Option<String>,
+    /// An address in an object store: `s3://bucket/prefix`, `gs://bucket/prefix` or
+    /// `az://container/prefix`. Credentials and endpoints come from the environment.
+    pub url: Option<String>,
+}
+
+/// How archives are packed. The time for it is part of the save and load phases.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Archive {
+    /// Format.
+    #[serde(default)]
+    pub compression: Compression,
+    /// Level: 1 to 9 for gzip (6 if absent), 1 to 19 for zstd (3 if absent).
+    pub level: Option<i32>,
+    /// Threads that compress; 1 if absent. Only zstd can use more.
+    #[schemars(range(min = 1))]
+    pub threads: Option<u32>,
 }
 
 /// Longest time for each kind of step.

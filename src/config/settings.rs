@@ -3,7 +3,8 @@
 use super::document::Document;
 use super::names;
 use super::schema::{self, RegistryKind};
-use crate::model::plan::{Limits, RegistryPlan};
+use crate::model::plan::{ArchivePlan, Compression, Limits, RegistryPlan};
+use crate::storage::address::{ADDRESS, Address};
 use std::path::Path;
 use std::time::Duration;
 
@@ -101,22 +102,85 @@ fn is_host(address: &str) -> bool {
     valid_host && valid_port && is_a_host
 }
 
-/// The folder that stands for the shared storage, absolute.
+/// The shared storage: an absolute folder or an address.
 pub(super) fn storage(
     document: &mut Document,
-    storage: &schema::Storage,
+    storage: Option<&schema::Storage>,
     base: &Path,
 ) -> Option<String> {
-    let folder = base.join(storage.directory.as_ref()?);
+    let table = match storage? {
+        schema::Storage::Address(text) => return address(document, &["storage"], text, base),
+        schema::Storage::Table(table) => table,
+    };
+    match (&table.directory, &table.url) {
+        (Some(_), Some(_)) => {
+            document.problem(
+                &["storage", "url"],
+                "there are both a `directory` and a `url`",
+                "remove one of them",
+            );
+            None
+        }
+        (Some(folder), None) => Some(directory(document, &["storage", "directory"], folder, base)),
+        (None, Some(url)) if !url.contains("://") => {
+            document.problem(&["storage", "url"], format!("`{url}` is no address"), ADDRESS);
+            None
+        }
+        (None, Some(url)) => address(document, &["storage", "url"], url, base),
+        (None, None) => None,
+    }
+}
+
+fn address(document: &mut Document, at: &[&str], text: &str, base: &Path) -> Option<String> {
+    match Address::parse(text) {
+        Ok(Address::Directory(_)) => Some(directory(document, at, text, base)),
+        Ok(address) => Some(address.to_string()),
+        Err(why) => {
+            // Not the address itself, which may hold a secret.
+            document.problem(at, format!("this is no address of a storage: {why}"), ADDRESS);
+            None
+        }
+    }
+}
+
+fn directory(document: &mut Document, at: &[&str], folder: &str, base: &Path) -> String {
+    let folder = base.join(folder);
     if !folder.is_dir() {
         document.problem(
-            &["storage", "directory"],
+            at,
             format!("there is no folder {}", folder.display()),
             "mount or make it first: one that Breakeven made would lie on the local disk, not \
              where jobs share it",
         );
     }
-    Some(folder.to_string_lossy().into_owned())
+    folder.to_string_lossy().into_owned()
+}
+
+/// How archives are packed.
+pub(super) fn archive(document: &mut Document, archive: &schema::Archive) -> ArchivePlan {
+    let schema::Archive { compression, level, threads } = archive.clone();
+    match (compression.levels(), level) {
+        (Some(levels), Some(level)) if !levels.contains(&level) => document.problem(
+            &["archive", "level"],
+            format!("{compression} has no level {level}"),
+            format!("allowed: {} to {}", levels.start(), levels.end()),
+        ),
+        (None, Some(_)) => document.problem(
+            &["archive", "level"],
+            "what is not compressed has no `level`",
+            "remove it, or set `compression = \"zstd\"`",
+        ),
+        _ => {}
+    }
+    let threads = threads.unwrap_or(1);
+    if threads == 0 || (threads > 1 && compression != Compression::Zstd) {
+        document.problem(
+            &["archive", "threads"],
+            format!("{compression} cannot use {threads} threads"),
+            "allowed: at least 1, and more than 1 only with `compression = \"zstd\"`",
+        );
+    }
+    ArchivePlan { compression, level, threads }
 }
 
 #[cfg(test)]

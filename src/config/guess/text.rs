@@ -33,7 +33,8 @@ pub(super) fn render(guess: &Guess) -> String {
          # address = \"registry.example:5000\"\n\
          # prefix = \"breakeven\"\n\
          # [storage]\n\
-         # directory = \"/mnt/ci-cache\"\n",
+         # directory = \"/mnt/ci-cache\"\n\
+         # url = \"s3://bucket/prefix\"  # instead of a directory\n",
     );
     out
 }
