@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
+use super::line::Line;
 
 /// Everything outside of ours that a run works with, behind traits.
 pub struct World {
@@ -25,6 +26,8 @@ pub struct World {
     pub sites: Sites,
     /// The shared storage.
     pub storage: Arc<dyn Storage>,
+    /// The link between jobs and the storage; none where it is not shaped.
+    pub line: Option<Line>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
 }
@@ -75,6 +78,14 @@ impl Bench<'_> {
     /// The site of an engine; every engine that a cell names is in the plan.
     pub fn site(&self, engine: &str) -> &Site {
         &self.world.sites[engine]
+    }
+
+    /// Gives the links of a site and of the storage a shape.
+    pub fn shape(&self, site: &Site, link: &LinkPlan) {
+        site.shape(link);
+        if let Some(line) = &self.world.line {
+            line.shape(link);
+        }
     }
 
     /// A job on the candidate that measured jobs push as.

@@ -8,6 +8,7 @@ use super::clock::SystemClock;
 use super::execute::{Outcome, execute};
 use super::journal::Journal;
 use super::ledger::{self, Header, Ledger};
+use super::line::Line;
 use super::sites;
 use crate::engine::EngineHost;
 use crate::model::{Event, Plan};
@@ -94,11 +95,14 @@ async fn with_scratch(
     let mut sites = Sites::new();
     let opened = async {
         sites::open(plan, hosts, &registry, &mut sites).await?;
-        let (address, access) = (plan.storage.as_deref(), Access::of_process());
-        Ok::<_, RunError>(storage::open(address, &plan.run, &own_storage, &access).await?)
+        let line = Line::open(plan).await?;
+        let access = line.as_ref().map_or_else(Access::of_process, Line::access);
+        let address = plan.storage.as_deref();
+        let storage = storage::open(address, &plan.run, &own_storage, &access).await?;
+        Ok::<_, RunError>((line, storage))
     };
-    let storage: Arc<dyn storage::Storage> = match opened.await {
-        Ok(storage) => storage.into(),
+    let (line, storage): (Option<Line>, Arc<dyn storage::Storage>) = match opened.await {
+        Ok((line, storage)) => (line, storage.into()),
         Err(error) => {
             // The first error is the one that counts.
             let _ = sites::close(&sites).await;
@@ -106,13 +110,16 @@ async fn with_scratch(
             return Err(error);
         }
     };
-    let world = World { sites, storage, clock: Arc::new(SystemClock::default()) };
+    let world = World { sites, storage, line, clock: Arc::new(SystemClock::default()) };
     let logs = out.join("logs");
     let outcome = execute(plan, &world, journal, ledger, (scratch, &logs), cancel, listener).await;
     let limit_s = plan.limits.cleanup_s;
     let closing = async {
         let sites = sites::close(&world.sites).await;
         let storage = world.storage.close().await.map_err(RunError::from);
+        if let Some(line) = &world.line {
+            line.close().await;
+        }
         let registry = registry.close().await.map_err(RunError::from);
         sites.and(storage).and(registry)
     };

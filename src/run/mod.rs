@@ -11,6 +11,7 @@ pub mod job;
 pub mod journal;
 pub mod ledger;
 mod lifecycle;
+mod line;
 mod links;
 pub mod machine;
 mod probe;
@@ -25,6 +26,7 @@ pub use bench::{Site, Sites, World};
 pub use execute::{Outcome, execute};
 pub use host::host_facts;
 pub use lifecycle::{Hosts, conduct};
+pub use line::Line;
 pub use publish::{Published, publish};
 
 use std::io;

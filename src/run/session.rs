@@ -9,7 +9,7 @@ use super::scheduler::Slot;
 use super::seed::{SeedOf, Seeds};
 use crate::engine::{Engine, ImageFacts};
 use crate::model::finding as kinds;
-use crate::model::plan::{Change, Workload};
+use crate::model::plan::{Change, LinkPlan, Workload};
 use crate::model::{BuildStep, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step};
 use crate::registry::Seed;
 use crate::strategy::{self, CacheFrom, Job, Strategy};
@@ -127,7 +127,6 @@ impl Session<'_, '_> {
         (self.bench.listener)(&Event::PhaseStarted { phase: None });
         let clock = &self.bench.world.clock;
         let started = clock.now();
-        self.site.shape(&self.bench.plan.links[&self.cell.link]);
         let begun = self.bench.begin(self.site).await;
         self.reset += clock.now() - started;
         begun
@@ -148,7 +147,11 @@ impl Session<'_, '_> {
             Err(error) => return End::NotPrepared(error),
         };
         let mut record = JobRecord::default();
+        // What is prepared and looked up goes past the link.
+        let bench = self.bench;
+        bench.shape(self.site, &bench.plan.links[&self.cell.link]);
         let result = self.carry_out(engine, &prepared, folder, &steps, &mut record, true).await;
+        bench.shape(self.site, &LinkPlan::default());
         self.record = record;
         End::Ran(prepared, result)
     }

@@ -90,6 +90,7 @@ impl Fake {
         World {
             sites: BTreeMap::from([("shared".to_owned(), site)]),
             storage: self.clone(),
+            line: None,
             clock: self.clone(),
         }
     }

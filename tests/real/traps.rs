@@ -94,6 +94,7 @@ fn measure(
                 .await
                 .unwrap()
                 .into(),
+            line: None,
             clock: Arc::new(SystemClock::default()),
         };
         let mut journal = Journal::create(&out, &plan).unwrap();

@@ -173,6 +173,7 @@ async fn with_scratch(
     let mut world = World {
         sites: Sites::new(),
         storage: storage.into(),
+        line: None,
         clock: Arc::<SystemClock>::default(),
     };
     let mut opened = Ok(());
