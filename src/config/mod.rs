@@ -133,6 +133,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         storage: settings::storage(document, file.storage.as_ref(), base),
         archive: settings::archive(document, &file.archive),
         limits: settings::limits(document, &file.limits),
+        prices: None,
         facts: BTreeMap::new(),
     };
     Config { file: path.to_path_buf(), notes, plan, seed: file.seed, only, only_at }

@@ -5,15 +5,27 @@
 //! bill sees, and means add up over changes and availabilities by their weights, which medians do
 //! not.
 
+mod break_even;
+mod deploy;
 mod joint;
+mod link_model;
+mod money;
 mod pairing;
 mod repay;
+mod replay;
 mod rows;
 mod sentence;
+mod shares;
 mod verdict;
 mod weighted;
 
+pub use break_even::{BreakEven, Crossing};
+pub use deploy::{Deploy, Trade};
+pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
+pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
+pub use replay::Replay;
 pub use sentence::sentence;
+pub use shares::{ShareOf, SharePoint};
 
 use crate::model::plan::Competitor;
 use crate::model::{Builder, Cell, Phase, Plan, Sample, State};
@@ -159,6 +171,20 @@ pub struct Weighted {
     /// Builds until the slower first one is repaid (`N*`), 0 where the first one is not slower;
     /// absent where it was not measured and where later builds do not certainly save time.
     pub builds_to_repay: Option<Estimate>,
+    /// Why there is no `builds_to_repay`, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_repaid: Option<String>,
+    /// The share of builds that must find the cache (`h*`).
+    pub hit_share: BreakEven,
+    /// The saving against the share of each change of the mix; empty where the mix has fewer than
+    /// two changes, and for a replay.
+    pub shares: Vec<ShareOf>,
+    /// What it costs in money; absent where the plan has no prices or a cell has no sample that
+    /// counts.
+    pub money: Option<Money>,
+    /// What it would have saved over the commits of a replay; absent where nothing is replayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Replay>,
     /// Keys of cells, of this strategy or its baseline, without a sample that counts, and of this
     /// strategy's cells of which no sample is in a round with one of the baseline's.
     pub missing: Vec<String>,
@@ -176,6 +202,13 @@ pub struct Decision {
     pub groups: Vec<Group>,
     /// Over all changes and availabilities.
     pub weighted: Vec<Weighted>,
+    /// Time against bandwidth, for every strategy, baseline included: over the change mix first,
+    /// then per change and availability. Empty where everything was measured over one link.
+    pub link_models: Vec<LinkModel>,
+    /// What a node pays to pull each final image.
+    pub deploys: Vec<Deploy>,
+    /// Build against deploy; empty where the run has one workload.
+    pub trade: Vec<Trade>,
 }
 
 /// Decides from samples that are recorded under a plan. Pure: the same input gives the same output,
@@ -189,6 +222,9 @@ pub fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
         rounds: decider.rounds(),
         groups: Vec::new(),
         weighted: Vec::new(),
+        link_models: Vec::new(),
+        deploys: Vec::new(),
+        trade: Vec::new(),
     };
     for scope in Scope::all(plan) {
         let cells = scope.cells(plan);

@@ -69,6 +69,7 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         registry: RegistryPlan::Managed,
         storage: None,
         limits: Limits { build_s: 60.0, transfer_s: 60.0, storage_s: 60.0, cleanup_s: 60.0 },
+        prices: None,
         cells,
         facts: BTreeMap::new(),
     }

@@ -3,7 +3,7 @@
 use super::joint::{ByRound, Joint};
 use super::pairing::{Measured, Scope, pair};
 use super::repay::{self, Paired};
-use super::{Decider, Weighted, verdict};
+use super::{BreakEven, Decider, Weighted, verdict};
 use crate::model::plan::Competitor;
 use crate::model::{Cell, Plan, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +79,11 @@ pub(super) fn weighted(
         total_s: total.map(|total| total.estimate(bootstrap, |sums| sums)[0]),
         saving,
         builds_to_repay: repay::builds_to_repay(bootstrap, &paired).filter(|_| !is_baseline),
+        not_repaid: None,
+        hit_share: BreakEven::not_known("not decided"),
+        shares: Vec::new(),
+        money: None,
+        replay: None,
         missing: missing.into_iter().collect(),
     }
 }

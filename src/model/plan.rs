@@ -3,6 +3,7 @@
 use super::cell::{Builder, Cell};
 use super::custom::CustomStrategy;
 use super::mix::MixPlan;
+use super::prices::Prices;
 use super::step::PullMode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +66,9 @@ pub struct Plan {
     pub archive: ArchivePlan,
     /// Time limits.
     pub limits: Limits,
+    /// What builds cost in money; absent in plans of a version that knew no prices.
+    #[serde(default)]
+    pub prices: Option<Prices>,
     /// Every cell, sorted.
     pub cells: Vec<Cell>,
     /// Facts about machine and engine, filled in when the run starts.

@@ -2,9 +2,9 @@
 //! schema that is committed as `docs/report.schema.json`.
 
 use super::{Format, Model, ReportError, ReportFile};
-use crate::decision::{Group, Weighted};
+use crate::decision::{Deploy, Group, LinkModel, Trade, Weighted};
 use crate::model::event::Ending;
-use crate::model::{Builder, Phase, Severity, State, Status};
+use crate::model::{Builder, Phase, Prices, Severity, State, Status};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +51,15 @@ struct Report<'a> {
     groups: &'a [Group],
     /// Every strategy over all changes and availabilities, by their weights.
     weighted: &'a [Weighted],
+    /// The price list that money is reckoned by; absent where the plan has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prices: Option<&'a Prices>,
+    /// Time against bandwidth: over the change mix, then per change and availability.
+    link_models: &'a [LinkModel],
+    /// What a node pays to pull each final image.
+    deploys: &'a [Deploy],
+    /// Build against deploy; empty where the run has one workload.
+    trade: &'a [Trade],
     /// What was noticed, the gravest first.
     findings: Vec<FindingOut<'a>>,
     /// Every sample, warm-up (round 0) included, in the order of measuring.
@@ -171,6 +180,10 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
         rounds: model.decision.rounds,
         groups: &model.decision.groups,
         weighted: &model.decision.weighted,
+        prices: model.plan.prices.as_ref(),
+        link_models: &model.decision.link_models,
+        deploys: &model.decision.deploys,
+        trade: &model.decision.trade,
         findings: model
             .findings
             .iter()

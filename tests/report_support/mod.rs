@@ -274,6 +274,7 @@ fn plan(rounds: u32) -> Plan {
         registry: RegistryPlan::Managed,
         storage: None,
         limits: Limits { build_s: 3600.0, transfer_s: 900.0, storage_s: 900.0, cleanup_s: 60.0 },
+        prices: None,
         cells,
         facts: [
             ("cpus", "2"),
