@@ -17,8 +17,8 @@ pub fn run(_: &Args) -> Result<Exit, CliError> {
     for one in cleaned {
         output::data(&format!(
             "run {}: removed its registry and temporary files, and from the engine {} tags, {} \
-             images and {} build cache records\n",
-            one.run, one.tags, one.images, one.records
+             images, {} build cache records and {} parts of private engines\n",
+            one.run, one.tags, one.images, one.records, one.engines
         ))?;
     }
     Ok(Exit::Done)

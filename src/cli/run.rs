@@ -57,7 +57,8 @@ async fn measure(mut plan: Plan, out: &Path) -> Result<run::Outcome, CliError> {
         .map_err(|error| CliError::Fault(format!("listening for signals: {error}")))?;
     let mut hosts = BTreeMap::new();
     for (name, engine) in &plan.engines {
-        let host = engine::open(engine).await.map_err(RunError::from)?;
+        let scratch = run::scratch(&plan.run);
+        let host = engine::open(name, engine, &plan.run, &scratch).await.map_err(RunError::from)?;
         let facts = host.facts().await.map_err(RunError::from)?;
         // One engine needs no name.
         let of =

@@ -1,9 +1,12 @@
 //! Where engines come from: every sample takes one as a fresh runner has it, and gives it back.
 
+use super::private::{PrivateHost, PrivateSpec};
 use super::{Engine, EngineError, EngineFacts, Owned, SharedEngine, Snapshot};
+use crate::model::ImageRef;
 use crate::model::plan::EnginePlan;
 use async_trait::async_trait;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Hands out engines in the state of a fresh runner.
@@ -26,6 +29,14 @@ pub trait EngineHost: Send + Sync {
     /// Makes what its engines share. Returns the address of this machine as its engines reach it.
     async fn prepare(&self) -> Result<IpAddr, EngineError>;
 
+    /// Puts a base image of the user's engine into the run's registry, from where engines pull it.
+    /// Nothing to do where they have it.
+    async fn publish_base(&self, base: &str, to: &ImageRef) -> Result<(), EngineError>;
+
+    /// Says at which address (`host:port`, without TLS) engines to come reach the run's registry.
+    /// Private ones ask it first for images of Docker Hub, see [`bases`](super::bases).
+    async fn trust(&self, registry: &str);
+
     /// An engine in the state of a fresh runner.
     async fn fresh(&self) -> Result<Arc<dyn Engine>, EngineError>;
 
@@ -41,19 +52,25 @@ pub trait EngineHost: Send + Sync {
     async fn close(&self) -> Result<(), EngineError>;
 }
 
-/// Connects to the engine that a plan names. Nothing is made yet.
-pub async fn open(plan: &EnginePlan) -> Result<Arc<dyn EngineHost>, EngineError> {
+/// Connects to the engine that a run's plan names. Nothing is made yet. `scratch` is the folder of
+/// the run's own files.
+pub async fn open(
+    name: &str,
+    plan: &EnginePlan,
+    run: &str,
+    scratch: &Path,
+) -> Result<Arc<dyn EngineHost>, EngineError> {
     match plan {
         EnginePlan::Shared { host } => {
             let engine = SharedEngine::connect(host.as_deref()).await?;
             let address = engine.address().to_owned();
             Ok(Arc::new(SharedHost::new(Arc::new(engine), address)))
         }
-        EnginePlan::Private { image, .. } => Err(EngineError::NotCapable {
-            what: format!("a private engine of {image}"),
-            cause: "this version cannot start one".to_owned(),
-            advice: "Use `engine = \"shared\"`".to_owned(),
-        }),
+        EnginePlan::Private { host, image, store, keep } => {
+            let spec = PrivateSpec { image: image.clone(), store: *store, keep: *keep };
+            let host = PrivateHost::connect(host.as_deref(), run, name, spec, scratch).await?;
+            Ok(Arc::new(host))
+        }
     }
 }
 
@@ -91,6 +108,12 @@ impl EngineHost for SharedHost {
     async fn prepare(&self) -> Result<IpAddr, EngineError> {
         Ok(Ipv4Addr::LOCALHOST.into())
     }
+
+    async fn publish_base(&self, _base: &str, _to: &ImageRef) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn trust(&self, _registry: &str) {}
 
     async fn fresh(&self) -> Result<Arc<dyn Engine>, EngineError> {
         Ok(Arc::clone(&self.engine))

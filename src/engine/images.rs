@@ -38,13 +38,15 @@ pub(super) async fn inspect(
         history.iter().filter_map(|layer| Maker::of(&layer.created_by, &layer.comment)).collect();
     // The newest instruction decides: a base may have been built by the other builder.
     let maker = made_by.first().copied();
-    let inline_cache = match (maker, root) {
-        (Some(Maker::Buildkit), Some(root)) => match config_file(root, &id).await {
-            Some(config) => has_inline_cache(&config),
-            None => exported_inline_cache(docker, &id).await.map_err(fail)?,
-        },
-        (Some(Maker::Buildkit), None) => exported_inline_cache(docker, &id).await.map_err(fail)?,
-        _ => false,
+    let inline_cache = if maker == Some(Maker::Buildkit) {
+        let configs = root.map_or_else(Vec::new, |root| configs(root, &id));
+        if configs.is_empty() {
+            exported_inline_cache(docker, &id).await.map_err(fail)?
+        } else {
+            configs.iter().any(|config| has_inline_cache(config))
+        }
+    } else {
+        false
     };
     Ok(Some(ImageFacts {
         id,
@@ -76,48 +78,82 @@ impl Maker {
     }
 }
 
-/// The image's configuration from the engine's own folder, if it can be read and is the right
-/// one: its digest is the image's id.
-async fn config_file(root: &Path, id: &str) -> Option<Vec<u8>> {
-    let digest = id.strip_prefix("sha256:")?;
-    let mut drivers = tokio::fs::read_dir(root.join("image")).await.ok()?;
-    while let Some(driver) = drivers.next_entry().await.ok()? {
-        let file = driver.path().join("imagedb/content/sha256").join(digest);
-        if let Ok(config) = tokio::fs::read(file).await {
-            let found = Sha256::digest(&config);
-            let found: String = found.iter().map(|byte| format!("{byte:02x}")).collect();
-            if found == digest {
-                return Some(config);
+/// The image's configuration from the engine's own folder, where it can be read. In the daemon's
+/// own store the configuration's digest is the image's id; in the containerd image store that is
+/// the digest of a manifest, or of an index of several, which lead to it.
+fn configs(root: &Path, id: &str) -> Vec<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Descriptor {
+        digest: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Content {
+        rootfs: Option<IgnoredAny>,
+        // A configuration has a `config` as well, without a digest.
+        config: Option<Descriptor>,
+        manifests: Option<Vec<Descriptor>>,
+    }
+    let mut found = Vec::new();
+    let mut digests = vec![id.to_owned()];
+    // An index leads to manifests, these to configurations; nothing leads further.
+    for _ in 0..3 {
+        for digest in std::mem::take(&mut digests) {
+            let Some(bytes) = blob(root, &digest) else { continue };
+            let Ok(content) = serde_json::from_slice::<Content>(&bytes) else { continue };
+            if content.rootfs.is_some() {
+                found.push(bytes);
+                continue;
             }
+            let next = content.manifests.into_iter().flatten().chain(content.config);
+            digests.extend(next.filter_map(|descriptor| descriptor.digest));
         }
     }
-    None
+    found
 }
 
-/// The same from `docker save`, whose archive holds the configuration as `ID.json` or as a blob.
+/// A blob of the engine's by its digest, if it can be read and is the right one.
+fn blob(root: &Path, digest: &str) -> Option<Vec<u8>> {
+    let hex = digest.strip_prefix("sha256:")?;
+    let content = "io.containerd.content.v1.content/blobs/sha256";
+    let mut places = vec![root.join("containerd/daemon").join(content)];
+    // A containerd of the system's own.
+    places.extend(root.parent().map(|beside| beside.join("containerd").join(content)));
+    if let Ok(drivers) = std::fs::read_dir(root.join("image")) {
+        places.extend(drivers.flatten().map(|driver| driver.path().join("imagedb/content/sha256")));
+    }
+    places.iter().find_map(|place| {
+        let content = std::fs::read(place.join(hex)).ok()?;
+        let actual = Sha256::digest(&content);
+        let actual: String = actual.iter().map(|byte| format!("{byte:02x}")).collect();
+        (actual == hex).then_some(content)
+    })
+}
+
+/// The same from `docker save`. Its archive holds nothing but this image.
 async fn exported_inline_cache(docker: &Docker, id: &str) -> Result<bool, Error> {
-    let digest = id.strip_prefix("sha256:").unwrap_or(id).to_owned();
     let pieces = docker.export_image(id).map_err(std::io::Error::other);
     let reader = StreamReader::new(Box::pin(pieces));
     let bridge = SyncIoBridge::new(reader);
-    let search = tokio::task::spawn_blocking(move || search_archive(bridge, &digest));
+    let search = tokio::task::spawn_blocking(move || search_archive(bridge));
     match search.await {
         Ok(found) => found.map_err(Error::from),
         Err(error) => Err(Error::from(std::io::Error::other(error))),
     }
 }
 
-fn search_archive(archive: impl std::io::Read, digest: &str) -> std::io::Result<bool> {
+/// Configurations are small; layers are not, and are passed over.
+const LARGEST_CONFIG: u64 = 8 << 20;
+
+fn search_archive(archive: impl std::io::Read) -> std::io::Result<bool> {
     let mut archive = tar::Archive::new(archive);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        let path = entry.path()?.into_owned();
-        if path == Path::new(&format!("{digest}.json"))
-            || path == Path::new("blobs/sha256").join(digest)
-        {
-            let mut config = Vec::new();
-            std::io::Read::read_to_end(&mut entry, &mut config)?;
-            return Ok(has_inline_cache(&config));
+        if entry.size() <= LARGEST_CONFIG {
+            let mut content = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut content)?;
+            if has_inline_cache(&content) {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
@@ -156,7 +192,30 @@ mod tests {
         header.set_size(config.len() as u64);
         archive.append_data(&mut header, "abc.json", config.as_slice()).unwrap();
         let archive = archive.into_inner().unwrap();
-        assert!(search_archive(archive.as_slice(), "abc").unwrap());
-        assert!(!search_archive(archive.as_slice(), "abd").unwrap());
+        assert!(search_archive(archive.as_slice()).unwrap());
+        assert!(!search_archive(&[0; 1024][..]).unwrap());
+    }
+
+    #[test]
+    fn a_configuration_is_found_through_index_and_manifest() {
+        let root = tempfile::tempdir().unwrap();
+        let folder =
+            root.path().join("containerd/daemon/io.containerd.content.v1.content/blobs/sha256");
+        std::fs::create_dir_all(&folder).unwrap();
+        let put = |text: &str| {
+            let hex: String =
+                Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+            std::fs::write(folder.join(&hex), text).unwrap();
+            format!("sha256:{hex}")
+        };
+        let text = r#"{"moby.buildkit.cache.v0":"W10=","rootfs":{}}"#;
+        let config = put(text);
+        let manifest = put(&format!(r#"{{"config":{{"digest":"{config}"}},"layers":[]}}"#));
+        let index = put(&format!(r#"{{"manifests":[{{"digest":"{manifest}"}}]}}"#));
+        for id in [&config, &manifest, &index] {
+            assert_eq!(configs(root.path(), id), [text.as_bytes()], "{id}");
+        }
+        std::fs::write(folder.join(&config[7..]), "another content").unwrap();
+        assert_eq!(configs(root.path(), &index), Vec::<Vec<u8>>::new());
     }
 }

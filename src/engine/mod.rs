@@ -7,6 +7,7 @@ pub mod bases;
 mod buildx;
 mod classic;
 mod context;
+mod events;
 mod host;
 mod images;
 mod instructions;
@@ -21,6 +22,7 @@ mod upkeep;
 mod vertex;
 
 pub use activity::{Activity, activity};
+pub use events::EngineEvent;
 pub use host::{EngineHost, SharedHost, open};
 pub use probe::{Capability, probe};
 pub use shared::SharedEngine;
@@ -96,6 +98,8 @@ pub struct EngineFacts {
     pub api: String,
     /// Storage driver, such as `overlay2`.
     pub store: String,
+    /// Whether images are kept in the containerd image store.
+    pub containerd_store: bool,
     /// Version of buildx, if it was found.
     pub buildx: Option<String>,
 }
@@ -195,6 +199,9 @@ pub struct Snapshot {
     pub tags: BTreeMap<String, String>,
     /// Ids of BuildKit's build cache records.
     pub records: BTreeSet<String>,
+    /// Those of them that are caches of `RUN --mount=type=cache` (trap 25).
+    #[serde(default)]
+    pub cache_mounts: BTreeSet<String>,
 }
 
 /// What this run made on an engine and must remove again, by identity.
@@ -287,6 +294,14 @@ pub trait Engine: Send + Sync {
 
     /// What is known about a local image, by reference or id; `None` if there is none.
     async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError>;
+
+    /// What happened to images and containers on the engine within a span that has passed, by this
+    /// run and by others.
+    async fn events(
+        &self,
+        from: OffsetDateTime,
+        to: OffsetDateTime,
+    ) -> Result<Vec<EngineEvent>, EngineError>;
 
     /// What is on the engine now.
     async fn snapshot(&self) -> Result<Snapshot, EngineError>;

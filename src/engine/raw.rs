@@ -16,6 +16,9 @@ pub(super) struct CacheRecord {
     /// What it is of, such as `mount / from exec /bin/sh -c make`.
     #[serde(rename = "Description", default)]
     pub description: String,
+    /// Its kind, such as `regular` or `exec.cachemount`.
+    #[serde(rename = "Type", default)]
+    pub kind: String,
     #[serde(rename = "CreatedAt", default)]
     created_at: String,
     #[serde(rename = "LastUsedAt", default)]

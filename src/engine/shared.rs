@@ -3,8 +3,9 @@
 use super::buildx::Buildx;
 use super::context::ModeForm;
 use super::{
-    BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
-    Snapshot, StepLog, Trace, address, archive, classic, images, transfer, upkeep,
+    BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, ImageFacts, Owned,
+    PushOutcome, Snapshot, StepLog, Trace, address, archive, classic, events, images, transfer,
+    upkeep,
 };
 use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, ImageRef};
@@ -56,23 +57,36 @@ impl SharedEngine {
     /// Connects to the engine at this address, else to the one that the docker client would use
     /// (`DOCKER_HOST`, the docker context, the default socket), and asks it what it is.
     pub async fn connect(docker_host: Option<&str>) -> Result<Self, EngineError> {
+        Self::open(docker_host, None).await
+    }
+
+    /// The same; `root` is where the engine's own folder lies on this machine, if not where the
+    /// engine says.
+    pub(super) async fn open(
+        docker_host: Option<&str>,
+        root: Option<PathBuf>,
+    ) -> Result<Self, EngineError> {
         let (docker, address) = connect(docker_host).await?;
         let down = |cause: String| unavailable(&address, cause);
         let version = docker.version().await.map_err(|error| down(said(&error)))?;
         let info = docker.info().await.map_err(|error| down(said(&error)))?;
-        let facts = EngineFacts {
-            address: address.clone(),
-            version: version.version.unwrap_or_default(),
-            api: docker.client_version().to_string(),
-            store: info.driver.unwrap_or_default(),
-            buildx: None,
-        };
+        let facts =
+            EngineFacts {
+                address: address.clone(),
+                version: version.version.unwrap_or_default(),
+                api: docker.client_version().to_string(),
+                store: info.driver.unwrap_or_default(),
+                containerd_store: info.driver_status.unwrap_or_default().iter().any(|pair| {
+                    pair.iter().any(|word| word.starts_with("io.containerd.snapshotter"))
+                }),
+                buildx: None,
+            };
         let client = client_version().await.unwrap_or_else(|| facts.version.clone());
-        let root = address.starts_with("unix://").then_some(info.docker_root_dir).flatten();
+        let own = address.starts_with("unix://").then_some(info.docker_root_dir).flatten();
         Ok(Self {
             docker,
             mode_form: mode_form(&client),
-            root: root.map(PathBuf::from),
+            root: root.or(own.map(PathBuf::from)),
             address,
             facts,
             buildx: OnceCell::new(),
@@ -83,6 +97,25 @@ impl SharedEngine {
     /// Its address, such as `unix:///var/run/docker.sock`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The client names an image by its configuration. In the containerd image store its id is
+    /// that of its manifest.
+    async fn with_own_id(
+        &self,
+        mut outcome: BuildOutcome,
+        tag: &ImageRef,
+        seen: &(dyn for<'id> Fn(&'id str) + Send + Sync),
+    ) -> Result<BuildOutcome, EngineError> {
+        if self.facts.containerd_store {
+            let name = tag.to_string();
+            let image = self.docker.inspect_image(&name).await;
+            let image = image.map_err(|error| failure("inspect", &name, &self.address, error))?;
+            outcome.image = image.id.unwrap_or_default();
+            seen(&outcome.image);
+            outcome.images_seen.push(outcome.image.clone());
+        }
+        Ok(outcome)
     }
 
     async fn buildx(&self) -> Result<&Buildx, EngineError> {
@@ -183,7 +216,7 @@ impl Engine for SharedEngine {
                 let mut building = Building::begin(&self.windows);
                 let outcome = buildx.build(&self.address, request, seen, log).await;
                 building.answered = true;
-                outcome
+                self.with_own_id(outcome?, request.tag, seen).await
             }
         }
     }
@@ -216,6 +249,14 @@ impl Engine for SharedEngine {
 
     async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
         images::inspect(&self.docker, &self.address, self.root.as_deref(), reference).await
+    }
+
+    async fn events(
+        &self,
+        from: OffsetDateTime,
+        to: OffsetDateTime,
+    ) -> Result<Vec<EngineEvent>, EngineError> {
+        events::events(&self.docker, &self.address, from, to).await
     }
 
     async fn snapshot(&self) -> Result<Snapshot, EngineError> {

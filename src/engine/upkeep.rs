@@ -31,14 +31,16 @@ pub(super) struct Upkeep<'a> {
 impl Upkeep<'_> {
     pub(super) async fn snapshot(&self) -> Result<Snapshot, EngineError> {
         let (images, records) = tokio::join!(self.images(), self.records());
-        let images = images?;
+        let (images, records) = (images?, records?);
+        let cache_mounts = records.iter().filter(|record| record.kind == "exec.cachemount");
         Ok(Snapshot {
             tags: images
                 .iter()
                 .flat_map(|image| tags(image).map(|tag| (tag.to_owned(), image.id.clone())))
                 .collect(),
             images: images.into_iter().map(|image| image.id).collect(),
-            records: records?.into_iter().map(|record| record.id).collect(),
+            cache_mounts: cache_mounts.map(|record| record.id.clone()).collect(),
+            records: records.into_iter().map(|record| record.id).collect(),
         })
     }
 

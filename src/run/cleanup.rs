@@ -2,7 +2,7 @@
 
 use super::ledger::{self, Leftover};
 use super::{RunError, lifecycle};
-use crate::engine::{Engine, SharedEngine};
+use crate::engine::{Engine, SharedEngine, private};
 use crate::{registry, storage, workspace};
 use std::path::Path;
 
@@ -11,6 +11,8 @@ use std::path::Path;
 pub struct Cleaned {
     /// Id of the run.
     pub run: String,
+    /// Containers, volumes and networks of private engines, removed from the user's.
+    pub engines: usize,
     /// Tags removed from the engine.
     pub tags: usize,
     /// Images removed from it.
@@ -43,6 +45,9 @@ async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
     let header = &leftover.header;
     let mut cleaned = Cleaned { run: header.run.clone(), ..Cleaned::default() };
     registry::kill_leftover(&lifecycle::registry_folder(&header.scratch))?;
+    for address in &header.private {
+        cleaned.engines += private::remove_leftovers(Some(address), &header.run).await?;
+    }
     if let Some(open) = &leftover.open {
         let engine = SharedEngine::connect(Some(&open.engine)).await?;
         let mut found = engine.leftovers(&open.owned, &open.before, &open.trace).await?;

@@ -25,7 +25,7 @@ mod sites;
 pub use bench::{Site, Sites, World};
 pub use execute::{Outcome, execute};
 pub use host::host_facts;
-pub use lifecycle::{Hosts, conduct};
+pub use lifecycle::{Hosts, conduct, scratch};
 pub use line::Line;
 pub use publish::{Published, publish};
 

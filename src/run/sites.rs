@@ -3,10 +3,13 @@
 use super::RunError;
 use super::bench::{Site, Sites};
 use super::lifecycle::Hosts;
+use crate::engine::EngineHost;
+use crate::engine::bases::mirrored_path;
 use crate::link::{Proxy, Upstream};
-use crate::model::Plan;
 use crate::model::plan::RegistryPlan;
+use crate::model::{ImageRef, Plan};
 use crate::registry::{self, Behind, Registry};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Makes the sites of a plan. Those that are made are in `sites` also when a later one fails.
@@ -25,9 +28,26 @@ pub async fn open(
         if needs_link(plan, site) {
             let proxy = Proxy::start(listen, upstream(registry.prefix())).await?;
             let address = proxy.address().to_string();
+            site.host.trust(&address).await;
             site.registry = Arc::new(Behind::new(Arc::clone(registry), address));
             site.link = Some(proxy);
         }
+        if site.host.is_private() && plan.registry == RegistryPlan::Managed {
+            publish_bases(plan, site.host.as_ref(), registry.prefix()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the workloads' base images where a private engine looks for them, before anything is timed.
+async fn publish_bases(plan: &Plan, host: &dyn EngineHost, prefix: &str) -> Result<(), RunError> {
+    let address = prefix.split('/').next().unwrap_or_default();
+    let bases: BTreeSet<&String> =
+        plan.workloads.values().flat_map(|workload| &workload.bases).collect();
+    for base in bases {
+        let Some(path) = mirrored_path(base) else { continue };
+        let Some((repository, tag)) = path.rsplit_once(':') else { continue };
+        host.publish_base(base, &ImageRef::new(format!("{address}/{repository}"), tag)).await?;
     }
     Ok(())
 }

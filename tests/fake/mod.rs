@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use breakeven::engine::{
-    BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
-    SharedHost, Snapshot, StepLog, Trace,
+    BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, ImageFacts, Owned,
+    PushOutcome, SharedHost, Snapshot, StepLog, Trace,
 };
 use breakeven::model::plan::ArchivePlan;
 use breakeven::model::{ArchiveName, Builder, CacheExport, CacheMode, ImageRef, StepRecord};
@@ -299,6 +299,14 @@ impl Engine for Fake {
             inline_cache: image.buildkit,
             repo_digests: vec![format!("{reference}@{}", key(&image.keys))],
         }))
+    }
+
+    async fn events(
+        &self,
+        _from: OffsetDateTime,
+        _to: OffsetDateTime,
+    ) -> Result<Vec<EngineEvent>, EngineError> {
+        Ok(Vec::new())
     }
 
     async fn snapshot(&self) -> Result<Snapshot, EngineError> {

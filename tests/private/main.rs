@@ -3,6 +3,8 @@
 //! the user's engine before and after.
 
 #[cfg(test)]
+mod caches;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod rig;

@@ -101,29 +101,16 @@ impl Drop for Rig {
     }
 }
 
-/// Containers, volumes, networks, images with their names and digests, and the host's bridge.
+/// Containers, volumes, networks, images with their names and digests, and the default bridge.
 fn of_users() -> Vec<BTreeSet<String>> {
     let lists: [&[&str]; 5] = [
         &["ps", "-aq", "--no-trunc"],
         &["volume", "ls", "-q"],
         &["network", "ls", "-q", "--no-trunc"],
-        &["images", "-a", "--digests", "--no-trunc"],
-        &["network", "inspect", "bridge"],
+        &["images", "-a", "--format", "{{.ID}} {{.Repository}}:{{.Tag}} {{.Digest}}"],
+        &["network", "inspect", "bridge", "--format", "{{.Id}} {{json .IPAM}} {{json .Options}}"],
     ];
-    let mut all: Vec<BTreeSet<String>> = lists
-        .iter()
-        .map(|list| {
-            docker(list)
-                .lines()
-                .filter(|line| !line.contains("Created"))
-                // An image's age changes.
-                .map(|line| line.split("  ").take(3).collect::<Vec<_>>().join(" "))
-                .collect()
-        })
-        .collect();
-    let links = std::fs::read_dir("/sys/class/net").unwrap();
-    all.push(links.map(|link| link.unwrap().file_name().display().to_string()).collect());
-    all
+    lists.iter().map(|list| docker(list).lines().map(str::to_owned).collect()).collect()
 }
 
 pub fn docker(arguments: &[&str]) -> String {

@@ -86,7 +86,14 @@ fn measure(
         let dir = bed.path("registry");
         let inner = registry::open(&RegistryPlan::Managed, &plan.run, &dir).await.unwrap();
         let registry = Arc::new(Meddled { inner, emptied, meddle });
-        let host = engine::open(&plan.engines["shared"]).await.unwrap();
+        let host = engine::open(
+            "shared",
+            &plan.engines["shared"],
+            &plan.run,
+            std::path::Path::new("unused"),
+        )
+        .await
+        .unwrap();
         let site = Site { host, registry: registry.clone(), link: None };
         let world = World {
             sites: BTreeMap::from([("shared".to_owned(), site)]),

@@ -12,6 +12,8 @@ use std::path::Path;
 
 /// Where the container finds our folder.
 const FOLDER: &str = "/run/breakeven";
+/// The daemon's own folder.
+pub(super) const ROOT: &str = "/var/lib/docker";
 /// Where the daemon listens if there is no common folder.
 const PORT: &str = "2375/tcp";
 /// Keeps what the daemon is told, for the script below.
@@ -26,6 +28,11 @@ done
 mkdir -p /run/breakeven
 printf '%s' "$BREAKEVEN_DAEMON" >/run/breakeven-daemon.json
 unset BREAKEVEN_DAEMON
+if command -v containerd >/dev/null; then
+    # A daemon that starts its own looks after it only once a second.
+    containerd --root /var/lib/docker/containerd/daemon --log-level warn &
+    set -- "$@" --containerd=/run/containerd/containerd.sock
+fi
 exec "$@"
 "#;
 
@@ -50,28 +57,24 @@ pub(super) enum Rights {
 }
 
 impl Rights {
-    /// What to try first: all, unless this process already lacks something, which then the engine
-    /// beside it probably lacks too.
-    pub(super) fn first() -> Self {
+    /// What to try, one after another: all rights; unless this process already lacks something,
+    /// which then the engine beside it probably lacks too. Older engines have to be told to leave
+    /// that out, newer ones leave it out and refuse to be told.
+    pub(super) fn ladder() -> Vec<Self> {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         match missing(&status) {
-            missing if missing.is_empty() => Self::Privileged,
-            missing => Self::Without(missing),
+            missing if missing.is_empty() => vec![Self::Privileged, Self::Least],
+            missing => vec![Self::Without(missing), Self::Without(Vec::new()), Self::Least],
         }
     }
+}
 
-    /// What to try after this one failed for its rights; `None` for another error, or at the end.
-    pub(super) fn fewer(&self, error: &str) -> Option<Self> {
-        let error = error.to_lowercase();
-        let of_rights = ["apply caps", "capabilit", "operation not permitted", "privileged"];
-        if !of_rights.iter().any(|sign| error.contains(sign)) {
-            return None;
-        }
-        match self {
-            Self::Privileged | Self::Without(_) => Some(Self::Least),
-            Self::Least => None,
-        }
-    }
+/// Whether a container could not be started for the rights that were asked for.
+pub(super) fn lacks_rights(error: &str) -> bool {
+    let error = error.to_lowercase();
+    ["apply caps", "capabilit", "operation not permitted", "privileged"]
+        .iter()
+        .any(|sign| error.contains(sign))
 }
 
 /// Capabilities by number, without their prefix.
@@ -152,8 +155,7 @@ pub(super) struct Request<'a> {
 }
 
 pub(super) fn body(request: &Request<'_>) -> ContainerCreateBody {
-    let mut mounts =
-        vec![volume("/var/lib/docker", request), volume("/var/lib/containerd", request)];
+    let mut mounts = vec![volume(ROOT, request), volume("/var/lib/containerd", request)];
     let mut ports = None;
     match request.access {
         Access::Socket => mounts.push(Mount {
@@ -311,12 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn fewer_rights_are_tried_only_after_an_error_of_rights() {
-        let caps = "OCI runtime create failed: unable to apply caps: operation not permitted";
-        assert_eq!(Rights::Privileged.fewer(caps), Some(Rights::Least));
-        assert_eq!(Rights::Without(vec!["BPF"]).fewer(caps), Some(Rights::Least));
-        assert_eq!(Rights::Least.fewer(caps), None);
-        assert_eq!(Rights::Privileged.fewer("no space left on device"), None);
+    fn errors_of_rights_are_told_apart() {
+        assert!(lacks_rights("runc create failed: unable to apply caps: operation not permitted"));
+        assert!(lacks_rights("invalid CapDrop: capability not supported by your kernel"));
+        assert!(!lacks_rights("no space left on device"));
+        assert_eq!(Rights::ladder().last(), Some(&Rights::Least));
     }
 
     #[test]

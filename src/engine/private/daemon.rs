@@ -1,21 +1,23 @@
 //! A private engine that runs.
 
 use crate::engine::{
-    BuildOutcome, BuildRequest, Engine, EngineError, EngineFacts, ImageFacts, Owned, PushOutcome,
-    SharedEngine, Snapshot, StepLog, Trace,
+    BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, ImageFacts, Owned,
+    PushOutcome, SharedEngine, Snapshot, StepLog, Trace,
 };
 use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, ImageRef};
 use async_trait::async_trait;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use time::OffsetDateTime;
 
 /// An engine that is ours alone: it does all that the user's does, by the same code, but to put it
 /// back means to empty it.
 pub struct PrivateEngine(SharedEngine);
 
 impl PrivateEngine {
-    pub(super) async fn connect(address: &str) -> Result<Self, EngineError> {
-        SharedEngine::connect(Some(address)).await.map(Self)
+    /// `root`: where the daemon's own folder lies on this machine.
+    pub(super) async fn connect(address: &str, root: Option<PathBuf>) -> Result<Self, EngineError> {
+        SharedEngine::open(Some(address), root).await.map(Self)
     }
 
     /// Removes everything that is on it: containers, images, build cache, volumes.
@@ -71,6 +73,14 @@ impl Engine for PrivateEngine {
 
     async fn inspect(&self, reference: &str) -> Result<Option<ImageFacts>, EngineError> {
         self.0.inspect(reference).await
+    }
+
+    async fn events(
+        &self,
+        from: OffsetDateTime,
+        to: OffsetDateTime,
+    ) -> Result<Vec<EngineEvent>, EngineError> {
+        self.0.events(from, to).await
     }
 
     async fn snapshot(&self) -> Result<Snapshot, EngineError> {

@@ -9,14 +9,15 @@
 
 mod container;
 mod daemon;
+mod hosting;
 mod leftovers;
 
 pub use daemon::PrivateEngine;
 pub use leftovers::remove_leftovers;
 
-use self::container::{Access, Rights};
-use super::EngineError;
+use self::container::{Access, Rights, lacks_rights};
 use super::shared::{connect, failure};
+use super::{EngineError, SharedEngine};
 use crate::model::plan::{Keep, Store};
 use bollard::Docker;
 use bollard::models::{Ipam, NetworkCreateRequest, SystemInfo};
@@ -70,6 +71,7 @@ pub struct Registries {
 /// the end.
 pub struct PrivateHost {
     docker: Docker,
+    users: SharedEngine,
     /// The user's engine.
     address: String,
     run: String,
@@ -111,7 +113,8 @@ impl PrivateHost {
         spec: PrivateSpec,
         folder: &Path,
     ) -> Result<Self, EngineError> {
-        let (docker, address) = connect(user_engine).await?;
+        let users = SharedEngine::connect(user_engine).await?;
+        let (docker, address) = connect(Some(users.address())).await?;
         let fail = |operation, on: &str, error| failure(operation, on, &address, error);
         let info = docker.info().await.map_err(|error| fail("ask", "the engine", error))?;
         let access = access(&address, &info)?;
@@ -126,6 +129,7 @@ impl PrivateHost {
         };
         Ok(Self {
             docker,
+            users,
             address,
             run: run.to_owned(),
             spec,
@@ -135,11 +139,6 @@ impl PrivateHost {
             network: format!("breakeven-{run}-{name}"),
             state: Mutex::default(),
         })
-    }
-
-    /// Address of the user's engine.
-    pub fn address(&self) -> &str {
-        &self.address
     }
 
     /// Makes the network, and returns the address at which private engines reach this machine: a
@@ -230,15 +229,16 @@ impl PrivateHost {
 
     async fn start(&self, state: &mut State) -> Result<Arc<PrivateEngine>, EngineError> {
         let registries = state.registries.clone();
-        let mut rights = state.rights.clone().unwrap_or_else(Rights::first);
+        let ladder = state.rights.clone().map_or_else(Rights::ladder, |rights| vec![rights]);
+        let mut ladder = ladder.into_iter();
+        let mut rights = ladder.next().unwrap_or(Rights::Least);
         loop {
             state.made += 1;
             let container = format!("{}-{}", self.network, state.made);
-            let started = self.start_with(&container, &rights, &registries).await;
-            match started {
+            match self.start_with(&container, &rights, &registries).await {
                 Ok(engine) => {
-                    state.rights = Some(rights);
                     let engine = Arc::new(engine);
+                    state.rights = Some(rights);
                     state.current = Some(Current {
                         container,
                         registries,
@@ -250,9 +250,9 @@ impl PrivateHost {
                 Err(error) => {
                     // The first error is the one to tell.
                     _ = self.remove(&container).await;
-                    match rights.fewer(&error.to_string()) {
-                        Some(fewer) => rights = fewer,
-                        None => return Err(error),
+                    match ladder.next() {
+                        Some(fewer) if lacks_rights(&error.to_string()) => rights = fewer,
+                        _ => return Err(error),
                     }
                 }
             }
@@ -290,14 +290,11 @@ impl PrivateHost {
         started.map_err(|error| self.fail("start the container", container, error))?;
         let begun = Instant::now();
         let mut looked = Instant::now();
-        let mut address = None;
+        let (mut address, root) = self.places(container, &socket).await?;
         loop {
-            if address.is_none() {
-                address = self.engine_address(container, &socket).await?;
-            }
             if let Some(address) = &address
                 && (self.access == Access::Port || socket.exists())
-                && let Ok(engine) = PrivateEngine::connect(address).await
+                && let Ok(engine) = PrivateEngine::connect(address, root.clone()).await
             {
                 return Ok(engine);
             }
@@ -305,6 +302,9 @@ impl PrivateHost {
                 looked = Instant::now();
                 if !self.is_running(container).await? {
                     return Err(self.did_not_start(container, "it ended at once").await);
+                }
+                if address.is_none() {
+                    address = self.places(container, &socket).await?.0;
                 }
             }
             if begun.elapsed() >= START_LIMIT {
@@ -315,22 +315,27 @@ impl PrivateHost {
         }
     }
 
-    /// Where the daemon in this container listens; `None` while that is not known.
-    async fn engine_address(
+    /// Where the daemon in this container listens, as far as that is known yet, and where its own
+    /// folder lies on this machine.
+    async fn places(
         &self,
         container: &str,
         socket: &Path,
-    ) -> Result<Option<String>, EngineError> {
-        match self.access {
-            Access::Socket => Ok(Some(format!("unix://{}", socket.display()))),
+    ) -> Result<(Option<String>, Option<PathBuf>), EngineError> {
+        let inspected = self.docker.inspect_container(container, None).await;
+        let inspected = inspected.map_err(|error| self.fail("inspect", container, error))?;
+        let root = inspected.mounts.unwrap_or_default().into_iter().find_map(|mount| {
+            let is_root = mount.destination.as_deref() == Some(container::ROOT);
+            mount.source.filter(|_| is_root).map(PathBuf::from)
+        });
+        let address = match self.access {
+            Access::Socket => Some(format!("unix://{}", socket.display())),
             Access::Port => {
-                let inspected = self.docker.inspect_container(container, None).await;
-                let inspected =
-                    inspected.map_err(|error| self.fail("inspect", container, error))?;
                 let ports = inspected.network_settings.and_then(|settings| settings.ports);
-                Ok(container::published(ports).map(|port| format!("tcp://127.0.0.1:{port}")))
+                container::published(ports).map(|port| format!("tcp://127.0.0.1:{port}"))
             }
-        }
+        };
+        Ok((address, root))
     }
 
     async fn is_running(&self, container: &str) -> Result<bool, EngineError> {

@@ -117,7 +117,8 @@ pub async fn examine(
     let now = Reading::take();
     let mut engines = BTreeMap::new();
     for (name, engine) in &plan.engines {
-        engines.insert(name.clone(), ask(engine).await.map_err(|error| error.to_string()));
+        engines
+            .insert(name.clone(), ask(plan, name, engine).await.map_err(|error| error.to_string()));
     }
     let hosts: Hosts = engines
         .iter()
@@ -150,8 +151,9 @@ struct Watched {
     engines: BTreeMap<String, Result<Answered, String>>,
 }
 
-async fn ask(engine: &EnginePlan) -> Result<Answered, EngineError> {
-    let host = engine::open(engine).await?;
+async fn ask(plan: &Plan, name: &str, engine: &EnginePlan) -> Result<Answered, EngineError> {
+    let scratch = lifecycle::scratch(&plan.run);
+    let host = engine::open(name, engine, &plan.run, &scratch).await?;
     let facts = host.facts().await?;
     let activity = activity(&facts.address, RECENT_S).await;
     Ok(Answered { host, facts, activity })
