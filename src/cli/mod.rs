@@ -3,6 +3,7 @@
 mod clean;
 pub mod doctor;
 pub mod exit;
+mod export;
 pub mod init;
 pub mod output;
 pub mod plan;
@@ -32,6 +33,7 @@ enum Command {
     Run(run::Args),
     Report(report::Args),
     Doctor(doctor::Args),
+    Export(export::Args),
     Clean(clean::Args),
 }
 
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Clean(args) => clean::run(&args),
     };
     match result {

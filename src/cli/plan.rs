@@ -11,7 +11,7 @@ use crate::strategy::{self, Strategy};
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The port that stands for the free one on which a run starts its registry.
@@ -138,31 +138,18 @@ fn commands(
         RegistryPlan::External { address, prefix } => format!("{address}/{prefix}"),
     };
     let job = bench::job(plan, &prefix, name, builder);
-    let home = home(plan);
-    let context = relative(&workload.context, home);
-    let usual = workload.context.join("Dockerfile") == workload.dockerfile;
-    let dockerfile = (!usual).then(|| relative(&workload.dockerfile, home));
+    let home = bench::home(plan);
+    let context = bench::relative(&workload.context, home);
+    let dockerfile = bench::typed_dockerfile(workload, home);
     let build = shell::Build {
         builder,
         context: &context,
         dockerfile: dockerfile.as_deref(),
         target: workload.target.as_deref(),
         build_args: &workload.build_args,
+        variables: None,
     };
     shell::commands(&strategy.steps(&job), &build)
-}
-
-/// The folder that commands are typed in: the configuration file's.
-fn home(plan: &Plan) -> &Path {
-    plan.config.parent().unwrap_or(Path::new("/"))
-}
-
-fn relative(path: &Path, home: &Path) -> String {
-    match path.strip_prefix(home) {
-        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
-        Ok(inside) => inside.display().to_string(),
-        Err(_) => path.display().to_string(),
-    }
 }
 
 fn text(plan: &Plan) -> String {
@@ -224,7 +211,7 @@ fn text(plan: &Plan) -> String {
         out,
         "\nThe steps of a job, as they would be typed in {}. $storage is the folder that jobs \
          share, $work one of the job's own.",
-        home(plan).display()
+        bench::home(plan).display()
     );
     if listings.iter().any(|listing| shell::needs_helper(&listing.commands)) {
         let _ = writeln!(out, "\n{}", indented(HELPER, "    "));
@@ -290,7 +277,7 @@ fn script(plan: &Plan) -> String {
          mkdir -p \"$storage\"\n\
          work=$(mktemp -d)\n\
          trap 'rm -rf \"$work\"' EXIT\n\n",
-        quote(&home(plan).display().to_string()),
+        quote(&bench::home(plan).display().to_string()),
     );
     if listings.iter().any(|listing| shell::needs_helper(&listing.commands)) {
         let _ = writeln!(out, "{HELPER}\n");

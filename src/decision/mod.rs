@@ -24,7 +24,7 @@ pub use deploy::{Deploy, Trade};
 pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
 pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
 pub use replay::Replay;
-pub use sentence::sentence;
+pub use sentence::{sentence, winners};
 pub use shares::{ShareOf, SharePoint};
 
 use crate::model::plan::Competitor;

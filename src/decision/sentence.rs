@@ -23,8 +23,7 @@ fn about(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
         .iter()
         .filter(|weighted| weighted.strategy != decision.baseline)
         .partition(|weighted| keeps_runner(weighted));
-    let mut paying = with(&carried, Verdict::PaysOff);
-    paying.sort_by(|a, b| total(a).total_cmp(&total(b)));
+    let paying = paying(&carried);
     let mut sentences = Vec::new();
     match paying.split_first() {
         Some((best, others)) => {
@@ -51,6 +50,28 @@ fn about(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
         saved,
     ));
     sentences
+}
+
+/// The strategy to choose for each workload (on each link and engine) that has one.
+pub fn winners(decision: &Decision) -> Vec<&Weighted> {
+    let scopes = decision
+        .weighted
+        .chunk_by(|a, b| (&a.workload, &a.link, &a.engine) == (&b.workload, &b.link, &b.engine));
+    scopes
+        .filter_map(|scope| {
+            let others = scope.iter().filter(|weighted| weighted.strategy != decision.baseline);
+            let carried: Vec<&Weighted> =
+                others.filter(|weighted| !keeps_runner(weighted)).collect();
+            paying(&carried).first().copied()
+        })
+        .collect()
+}
+
+/// Those that pay off, the fastest builds first.
+fn paying<'a>(carried: &[&'a Weighted]) -> Vec<&'a Weighted> {
+    let mut paying = with(carried, Verdict::PaysOff);
+    paying.sort_by(|a, b| total(a).total_cmp(&total(b)));
+    paying
 }
 
 fn keeps_runner(weighted: &Weighted) -> bool {

@@ -5,7 +5,7 @@ use super::job::Made;
 use super::ledger::Ledger;
 use crate::engine::{Engine, EngineHost, Snapshot};
 use crate::link::{Proxy, Shape};
-use crate::model::plan::{Edit, LinkPlan};
+use crate::model::plan::{Edit, LinkPlan, Workload};
 use crate::model::{Builder, Cell, Event, Plan};
 use crate::registry::Registry;
 use crate::storage::Storage;
@@ -185,4 +185,24 @@ pub fn competitors(
         })
     };
     strategy::table(&plan.strategies).into_iter().filter(is_measured).collect()
+}
+
+/// The folder that a plan's commands are typed in: the configuration file's.
+pub fn home(plan: &Plan) -> &Path {
+    plan.config.parent().unwrap_or(Path::new("/"))
+}
+
+/// A path as it is typed in a folder.
+pub fn relative(path: &Path, home: &Path) -> String {
+    match path.strip_prefix(home) {
+        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
+}
+
+/// A workload's Dockerfile as it is typed in a folder; `None` if it need not be.
+pub fn typed_dockerfile(workload: &Workload, home: &Path) -> Option<String> {
+    let usual = workload.context.join("Dockerfile") == workload.dockerfile;
+    (!usual).then(|| relative(&workload.dockerfile, home))
 }

@@ -27,7 +27,7 @@ pub use execute::{Outcome, execute};
 pub use host::host_facts;
 pub use lifecycle::{Hosts, conduct, scratch};
 pub use line::Line;
-pub use publish::{Published, publish};
+pub use publish::{Published, publish, recorded};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use crate::model::{Event, Plan, Sample};
 use crate::report;
 use std::path::Path;
 
-/// What was published.
+/// What is known of a run.
 #[derive(Debug)]
 pub struct Published {
     /// The plan.
@@ -21,6 +21,14 @@ pub struct Published {
 
 /// Reads a run directory's journal, decides, and writes every report into the directory.
 pub fn publish(dir: &Path) -> Result<Published, RunError> {
+    let published = recorded(dir)?;
+    let Published { plan, events, decision, .. } = &published;
+    report::write(&report::render(plan, events, decision)?, dir)?;
+    Ok(published)
+}
+
+/// Reads a run directory's journal and decides.
+pub fn recorded(dir: &Path) -> Result<Published, RunError> {
     let journal::Recorded { plan, events, torn } = journal::read(dir)?;
     let samples: Vec<Sample> = events
         .iter()
@@ -37,6 +45,5 @@ pub fn publish(dir: &Path) -> Result<Published, RunError> {
         }
     }
     let decision = decision::decide(&measured, &samples);
-    report::write(&report::render(&plan, &events, &decision)?, dir)?;
     Ok(Published { plan, events, decision, torn })
 }

@@ -5,6 +5,7 @@
 mod article_printed;
 mod cold;
 pub mod custom;
+pub mod export;
 mod inline;
 mod inline_stages;
 mod local;

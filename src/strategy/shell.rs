@@ -7,7 +7,6 @@ use crate::model::{
     ArchiveName, BuildStep, Builder, CacheExport, ImageRef, PullMode, Sources, Step,
 };
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 /// A command that is longer is broken into lines.
 const WIDTH: usize = 96;
@@ -25,6 +24,56 @@ pub struct Build<'a> {
     pub target: Option<&'a str>,
     /// `--build-arg`.
     pub build_args: &'a BTreeMap<String, String>,
+    /// Variables for parts of names; without, names are typed as they are.
+    pub variables: Option<Variables<'a>>,
+}
+
+/// Variables that stand for parts of the names of images and archives, so that one script serves
+/// the jobs of several branches.
+#[derive(Debug, Clone, Copy)]
+pub struct Variables<'a> {
+    /// A repository and its variable.
+    pub repository: (&'a str, &'a str),
+    /// A candidate and its variable.
+    pub own: Option<(&'a str, &'a str)>,
+    /// All candidates.
+    pub candidates: &'a [String],
+}
+
+impl Variables<'_> {
+    /// An image's name; `variable` spells a variable, `text` anything else.
+    pub fn image(
+        &self,
+        image: &ImageRef,
+        variable: impl Fn(&str) -> String,
+        text: impl Fn(&str) -> String,
+    ) -> String {
+        let (repository, name) = self.repository;
+        let repository =
+            if image.repository == repository { variable(name) } else { text(&image.repository) };
+        format!("{repository}:{}", self.of_candidate(&image.tag, variable, text))
+    }
+
+    /// A tag or the name of an archive, which begins with that of its candidate.
+    fn of_candidate(
+        &self,
+        name: &str,
+        variable: impl Fn(&str) -> String,
+        text: impl Fn(&str) -> String,
+    ) -> String {
+        let rest = |candidate: &str| {
+            name.strip_prefix(candidate)
+                .filter(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
+        };
+        let candidates = self.candidates.iter().map(String::as_str);
+        let whose = candidates.filter(|name| rest(name).is_some()).max_by_key(|name| name.len());
+        match self.own {
+            Some((own, named)) if whose == Some(own) => {
+                format!("{}{}", variable(named), text(rest(own).unwrap_or_default()))
+            }
+            _ => text(name),
+        }
+    }
 }
 
 /// A function that turns those of the named images that this job has into `--cache-from`.
@@ -91,7 +140,7 @@ impl Typist<'_> {
                 self.fetched = format!("\"$work\"/fetched.tar{suffix}");
                 let copies: Vec<String> = archives
                     .iter()
-                    .map(|archive| format!("cp {} {}", stored(archive), self.fetched))
+                    .map(|archive| format!("cp {} {}", self.stored(archive), self.fetched))
                     .collect();
                 self.out.push(chain(&copies));
             }
@@ -118,44 +167,48 @@ impl Typist<'_> {
                 self.out.push(format!(
                     "sources=()\nif [ -e {fetched} ]; then\n  mkdir \"$work\"/cache && tar -xf \
                      {fetched} -C \"$work\"/cache\n  sources=(--cache-from \
-                     type=local,src=\"$work\"/cache)\nfi"
+                     \"type=local,src=$work/cache\")\nfi"
                 ));
             }
             Step::Pull { references, mode } => self.pull(references, *mode),
             Step::Build(step) => {
                 self.build(step);
                 if self.keeps_track && builds_follow {
-                    self.out.push(format!("have+=({})", word(&step.tag)));
+                    self.out.push(format!("have+=({})", self.word(&step.tag)));
                 }
                 self.brought = None;
             }
             Step::Save { references, archive } => {
-                let images = references.iter().map(word);
+                let images = references.iter().map(|image| self.word(image));
                 let command = std::iter::once("docker save".to_owned());
                 self.out.push(match packer(archive) {
                     None => wrapped(
                         &command
-                            .chain([format!("--output {}", local(archive))])
+                            .chain([format!("--output {}", self.local(archive))])
                             .chain(images)
                             .collect::<Vec<_>>(),
                     ),
                     Some(packer) => wrapped(
                         &command
                             .chain(images)
-                            .chain([format!("| {packer} > {}", local(archive))])
+                            .chain([format!("| {packer} > {}", self.local(archive))])
                             .collect::<Vec<_>>(),
                     ),
                 });
             }
             Step::Pack { archive } => {
                 let packer = packer(archive).map(|one| format!(" | {one}")).unwrap_or_default();
-                self.out
-                    .push(format!("tar -c -C \"$work\"/cache-new .{packer} > {}", local(archive)));
+                self.out.push(format!(
+                    "tar -c -C \"$work\"/cache-new .{packer} > {}",
+                    self.local(archive)
+                ));
             }
             Step::Store { archive } => {
-                self.out.push(format!("cp {} {}", local(archive), stored(archive)));
+                self.out.push(format!("cp {} {}", self.local(archive), self.stored(archive)));
             }
-            Step::Push { reference } => self.out.push(format!("docker push {}", word(reference))),
+            Step::Push { reference } => {
+                self.out.push(format!("docker push {}", self.word(reference)))
+            }
         }
     }
 
@@ -164,7 +217,7 @@ impl Typist<'_> {
             brought.extend(references.iter().cloned());
         }
         let pulls = references.iter().map(|reference| {
-            let image = word(reference);
+            let image = self.word(reference);
             if self.keeps_track {
                 format!("{{ docker pull {image} && have+=({image}); }}")
             } else {
@@ -197,18 +250,21 @@ impl Typist<'_> {
             Sources::Caches(caches) => words.extend(
                 caches
                     .iter()
-                    .map(|cache| format!("--cache-from type=registry,ref={}", word(cache))),
+                    .map(|cache| format!("--cache-from type=registry,ref={}", self.word(cache))),
             ),
             Sources::Folder => words.push("\"${sources[@]}\"".to_owned()),
             Sources::Named(images) => {
-                words.extend(images.iter().map(|image| format!("--cache-from {}", word(image))));
+                words.extend(
+                    images.iter().map(|image| format!("--cache-from {}", self.word(image))),
+                );
             }
             // `have` is in this order already.
             Sources::Present(images) if self.brought.as_ref() == Some(images) => {
                 words.push("\"${have[@]/#/--cache-from=}\"".to_owned());
             }
             Sources::Present(images) => {
-                let named = std::iter::once("present".to_owned()).chain(images.iter().map(word));
+                let named = std::iter::once("present".to_owned())
+                    .chain(images.iter().map(|image| self.word(image)));
                 self.out.push(wrapped(&named.collect::<Vec<_>>()));
                 words.push("\"${sources[@]}\"".to_owned());
             }
@@ -228,7 +284,7 @@ impl Typist<'_> {
                 let manifest = if *image_manifest { ",image-manifest=true" } else { "" };
                 words.push(format!(
                     "--cache-to type=registry,ref={},mode={}{manifest}",
-                    word(reference),
+                    self.word(reference),
                     mode.as_str()
                 ));
             }
@@ -237,13 +293,42 @@ impl Typist<'_> {
                 mode.as_str()
             )),
         }
-        words.push(format!("--tag {}", word(&step.tag)));
+        words.push(format!("--tag {}", self.word(&step.tag)));
         if let Some(dockerfile) = self.build.dockerfile {
             words.push(format!("--file {}", quote(dockerfile)));
         }
         words.push(quote(self.build.context));
         self.out.push(wrapped(&words));
     }
+
+    fn word(&self, image: &ImageRef) -> String {
+        match &self.build.variables {
+            None => quote(&image.to_string()),
+            // Nothing in a name of an image or a candidate means anything between quotes.
+            Some(variables) => format!("\"{}\"", variables.image(image, dollar, str::to_owned)),
+        }
+    }
+
+    fn archive(&self, archive: &ArchiveName) -> String {
+        match &self.build.variables {
+            None => quote(&archive.to_string()),
+            Some(variables) => {
+                format!("\"{}\"", variables.of_candidate(&archive.0, dollar, str::to_owned))
+            }
+        }
+    }
+
+    fn stored(&self, archive: &ArchiveName) -> String {
+        format!("\"$storage\"/{}", self.archive(archive))
+    }
+
+    fn local(&self, archive: &ArchiveName) -> String {
+        format!("\"$work\"/{}", self.archive(archive))
+    }
+}
+
+fn dollar(variable: &str) -> String {
+    format!("${variable}")
 }
 
 /// The first of these that succeeds; if none does, the job goes on.
@@ -258,10 +343,6 @@ fn wrapped(words: &[String]) -> String {
     if line.len() <= WIDTH { line } else { words.join(" \\\n  ") }
 }
 
-fn word(name: &impl Display) -> String {
-    quote(&name.to_string())
-}
-
 /// What the name of a packed archive ends with.
 fn packing(archive: &ArchiveName) -> &'static str {
     [".gz", ".zst"].into_iter().find(|suffix| archive.0.ends_with(suffix)).unwrap_or("")
@@ -274,14 +355,6 @@ fn packer(archive: &ArchiveName) -> Option<&'static str> {
         ".zst" => Some("zstd -q -T0"),
         _ => None,
     }
-}
-
-fn stored(archive: &ArchiveName) -> String {
-    format!("\"$storage\"/{}", word(archive))
-}
-
-fn local(archive: &ArchiveName) -> String {
-    format!("\"$work\"/{}", word(archive))
 }
 
 #[cfg(test)]
@@ -310,6 +383,7 @@ mod tests {
             dockerfile: Some("docker files/Web"),
             target: Some("web"),
             build_args: &build_args,
+            variables: None,
         };
         commands(steps, &build).join("\n")
     }
