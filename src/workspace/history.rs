@@ -9,11 +9,15 @@ use gix::bstr::ByteSlice;
 use gix::objs::TreeRefIter;
 use gix::revision::walk::Sorting;
 use gix::traverse::commit::simple::CommitTimeOrder;
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 /// Bytes of objects that are kept, so that the tree of a commit is not read again as that of its
 /// child's parent.
 const OBJECT_CACHE: usize = 64 << 20;
+
+/// Commits that one thread takes at a time: neighbours share most of their trees.
+const CHUNK: usize = 256;
 
 /// Why a history could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -173,25 +177,39 @@ impl History {
             .sorting(Sorting::ByCommitTime(CommitTimeOrder::NewestFirst))
             .all()
             .map_err(|error| self.broken(&head, &error))?;
-        let mut recent = Recent { head: head.to_string(), commits: Vec::new(), shallow: false };
-        let mut state = gix::diff::tree::State::default();
-        for found in walk {
-            if recent.commits.len() == limit {
+        let mut shallow = false;
+        let mut found = Vec::new();
+        for commit in walk {
+            if found.len() == limit {
                 break;
             }
-            let found = found.map_err(|error| self.broken(&head, &error))?;
-            if cut.as_ref().is_some_and(|cut| cut.contains(&found.id)) {
-                recent.shallow = true;
-                continue;
+            let commit = commit.map_err(|error| self.broken(&head, &error))?;
+            if cut.as_ref().is_some_and(|cut| cut.contains(&commit.id)) {
+                shallow = true;
+            } else {
+                found.push((commit.id, commit.parent_ids));
             }
-            recent.commits.push(match found.parent_ids.as_slice() {
-                [] => Commit::Touches(self.touched(None, found.id, &mut state)?),
-                [parent] => Commit::Touches(self.touched(Some(*parent), found.id, &mut state)?),
-                _ => Commit::Merge,
-            });
         }
-        recent.shallow &= recent.commits.len() < limit;
-        Ok(recent)
+        let shared = self.repository.clone().into_sync();
+        let root = self.root.as_path();
+        let reader = || {
+            let mut repository = shared.to_thread_local();
+            repository.object_cache_size_if_unset(OBJECT_CACHE);
+            Reader { repository, root, state: gix::diff::tree::State::default() }
+        };
+        let commits = found
+            .par_iter()
+            .with_min_len(CHUNK)
+            .map_init(reader, |reader, (id, parents)| {
+                Ok(match parents.as_slice() {
+                    [] => Commit::Touches(reader.touched(None, *id)?),
+                    [parent] => Commit::Touches(reader.touched(Some(*parent), *id)?),
+                    _ => Commit::Merge,
+                })
+            })
+            .collect::<Result<Vec<_>, HistoryError>>()?;
+        let shallow = shallow && commits.len() < limit;
+        Ok(Recent { head: head.to_string(), commits, shallow })
     }
 
     /// The newest commits of a revision's own line, each followed by its first parent: what a
@@ -238,18 +256,30 @@ impl History {
         Ok(commit.id)
     }
 
+    fn broken(&self, at: &dyn std::fmt::Display, error: &dyn std::error::Error) -> HistoryError {
+        broken(&self.root, at, error)
+    }
+}
+
+/// Compares commits with their parents, one after another.
+struct Reader<'a> {
+    repository: gix::Repository,
+    root: &'a Path,
+    state: gix::diff::tree::State,
+}
+
+impl Reader<'_> {
     /// Files that differ between a commit and its parent.
     fn touched(
-        &self,
+        &mut self,
         parent: Option<gix::ObjectId>,
         commit: gix::ObjectId,
-        state: &mut gix::diff::tree::State,
     ) -> Result<Vec<String>, HistoryError> {
         let tree = |id: gix::ObjectId| {
             self.repository
                 .find_commit(id)
                 .and_then(|commit| commit.tree())
-                .map_err(|error| self.broken(&id, &error))
+                .map_err(|error| broken(self.root, &id, &error))
         };
         let new = tree(commit)?;
         let old = parent.map(tree).transpose()?;
@@ -259,20 +289,20 @@ impl History {
         gix::diff::tree(
             TreeRefIter::from_bytes(old_data, kind),
             TreeRefIter::from_bytes(&new.data, kind),
-            state,
+            &mut self.state,
             &self.repository.objects,
             &mut recorder,
         )
-        .map_err(|error| self.broken(&commit, &error))?;
+        .map_err(|error| broken(self.root, &commit, &error))?;
         Ok(recorder.records.into_iter().filter_map(file).collect())
     }
+}
 
-    fn broken(&self, at: &dyn std::fmt::Display, error: &dyn std::error::Error) -> HistoryError {
-        HistoryError::Object {
-            repository: self.root.clone(),
-            at: at.to_string(),
-            cause: one_line(error),
-        }
+fn broken(root: &Path, at: &dyn std::fmt::Display, error: &dyn std::error::Error) -> HistoryError {
+    HistoryError::Object {
+        repository: root.to_path_buf(),
+        at: at.to_string(),
+        cause: one_line(error),
     }
 }
 
