@@ -42,6 +42,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
     let append = |files: &str| Change {
         edits: vec![Edit::Append { files: files.to_owned(), text: "# {nonce}\n".to_owned() }],
         weight: 1.0,
+        commit: None,
     };
     let run = StepLayout::default();
     let copy = |takes: &str| StepLayout { takes: vec![takes.to_owned()], from_stage: None };
@@ -104,6 +105,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         relevance: Relevance { share: 0.02, seconds: 1.0 },
         workloads: [("web".to_owned(), workload)].into(),
         mix: None,
+        replayed: None,
         changes: [
             ("app".to_owned(), append("app/*.rb")),
             ("deps".to_owned(), append("Gemfile")),

@@ -381,3 +381,62 @@ fn a_line_follows_first_parents_and_what_is_kept_elsewhere_is_found() {
     );
     assert_eq!(elsewhere(merge), [], "the same folder is not looked at twice");
 }
+
+#[test]
+fn the_last_commits_are_changes_with_what_their_parents_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut repository, first) = service(folder.path());
+    let app = touch(&mut repository, first, &["service/app/main.rb"]);
+    repository.file("service/Dockerfile", "FROM base AS other\nCOPY . /\nFROM other\n");
+    let image = repository.commit("another image\n\nbecause", &[app]);
+    repository.branch("main", image);
+    let replay = |count: &str, rest: &str| {
+        format!(
+            "changes = {{ replay = {count} }}\n[workload.web]\ncontext = \"service\"\n\
+             [strategies]\nuse = [\"cold\", \"pull-stages\"]\nbuilders = [\"classic\"]\n{rest}"
+        )
+    };
+    let (plan, notes) = load(folder.path(), &replay("2", "")).unwrap();
+    assert_eq!(plan.replayed, Some(2));
+    assert_eq!(notes, Vec::<String>::new());
+    let measured: BTreeSet<&str> = plan.cells.iter().map(|cell| cell.change.as_str()).collect();
+    let names =
+        [(1, app), (2, image)].map(|(n, id)| format!("commit-0{n}-{}", &id.to_string()[..8]));
+    assert_eq!(measured, names.iter().map(String::as_str).collect());
+    assert!((plan.change_weight(&names[0]) - 0.5).abs() < 1e-12);
+    let commit = plan.commit(&names[1]).unwrap();
+    assert_eq!(commit.title, "another image");
+    assert_eq!(
+        (&commit.built.commit, &commit.before.commit),
+        (&image.to_string(), &app.to_string())
+    );
+    // Each commit has its own Dockerfile.
+    assert_eq!(plan.workload("web", &names[1]).stages, ["other"]);
+    assert_eq!(commit.before.workloads["web"].stages, ["builder"]);
+    assert_eq!(plan.workloads["web"].stages, ["builder"]);
+
+    let (plan, notes) = load(folder.path(), &replay("20", "")).unwrap();
+    assert_eq!(plan.replayed, Some(2));
+    let mut said = vec![notes.join("\n")];
+    repository.files.insert("service/vendor/x".to_owned(), Node::Submodule(first));
+    let pointer = "version https://git-lfs.github.com/spec/v1\n";
+    repository.file("service/app/big", pointer).file("service/spec/ignored", pointer);
+    let away = repository.commit("away", &[image]);
+    repository.branch("main", away);
+    said.push(load(folder.path(), &replay("1", "")).unwrap_err());
+    let rest = "[mix]\nfrom = \"git\"\n[change.a]\nedits = [{ append = \"Gemfile\", text = \"x\" }]\n\
+                [candidate.main]\nlacks = [\"a\"]\n";
+    repository.branch("main", image);
+    said.push(load(folder.path(), &replay("1", rest)).unwrap_err());
+    repository.branch("main", first);
+    said.push(load(folder.path(), &replay("3", "")).unwrap_err());
+    said.push(load(folder.path(), &replay("0", "")).unwrap_err());
+    repository.files.retain(|path, _| path == "README");
+    let bare = repository.commit("nothing yet", &[]);
+    repository.file("README", "2");
+    let still = repository.commit("still nothing", &[bare]);
+    repository.branch("main", still);
+    let named = still.to_string();
+    said.push(load(folder.path(), &replay("1", "")).unwrap_err().replace(&named[..8], "[commit]"));
+    insta::assert_snapshot!(said.join("\n\n"));
+}

@@ -25,7 +25,7 @@ pub(super) fn changes(
     workloads: &BTreeMap<String, Workload>,
     base: &Path,
 ) -> Changes {
-    let mut all = BTreeMap::from([(NONE.to_owned(), Change { edits: Vec::new(), weight: 1.0 })]);
+    let mut all = BTreeMap::from([(NONE.to_owned(), Change { weight: 1.0, ..Change::default() })]);
     for (name, change) in &file.change {
         if !names::is_word(name) {
             document.problem(
@@ -59,7 +59,7 @@ pub(super) fn changes(
                 );
             }
         }
-        all.insert(name.clone(), Change { edits, weight: change.weight });
+        all.insert(name.clone(), Change { edits, weight: change.weight, commit: None });
     }
     let measured = measured(document, file);
     let sum: f64 = measured.iter().filter_map(|name| all.get(name)).map(|c| c.weight).sum();
@@ -77,7 +77,13 @@ pub(super) fn changes(
 fn measured(document: &mut Document, file: &schema::File) -> Vec<String> {
     let mut known: Vec<String> =
         document.keys(&["change"]).into_iter().map(str::to_owned).collect();
-    let Some(selected) = &file.changes else {
+    let selected = match &file.changes {
+        Some(schema::Changes::Named(selected)) => Some(selected),
+        // What is measured are commits.
+        Some(schema::Changes::Replay(_)) => return Vec::new(),
+        None => None,
+    };
+    let Some(selected) = selected else {
         if known.is_empty() {
             document.problem(
                 &["change"],

@@ -26,6 +26,10 @@ pub(super) fn mix(
 ) -> Option<MixPlan> {
     check_paths(document, file);
     let wanted = file.mix.as_ref()?;
+    if matches!(file.changes, Some(schema::Changes::Replay(_))) {
+        // Both together are a problem that is reported with the replay.
+        return None;
+    }
     for name in file.change.keys() {
         if document.keys(&["change", name]).contains(&"weight") {
             document.problem(
@@ -35,7 +39,7 @@ pub(super) fn mix(
             );
         }
     }
-    let history = history(document, workloads)?;
+    let history = history(document, &["mix"], workloads)?;
     let order = document.keys(&["change"]).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let sorter = match Sorter::new(file, &order, workloads, changes, &history) {
         Ok(sorter) => sorter,
@@ -133,12 +137,16 @@ fn remarks(plan: &MixPlan, strays: &BTreeMap<String, u32>, changes: &Changes) ->
 }
 
 /// The repository that holds every workload's context.
-fn history(document: &mut Document, workloads: &BTreeMap<String, Workload>) -> Option<History> {
+pub(super) fn history(
+    document: &mut Document,
+    at: &[&str],
+    workloads: &BTreeMap<String, Workload>,
+) -> Option<History> {
     let mut found: Option<History> = None;
     for (name, workload) in workloads {
         match History::open(&workload.context) {
             Err(error) => {
-                document.problem(&["mix"], error.to_string(), error.advice());
+                document.problem(at, error.to_string(), error.advice());
                 return None;
             }
             Ok(history) => match &found {
@@ -150,7 +158,7 @@ fn history(document: &mut Document, workloads: &BTreeMap<String, Workload>) -> O
                             history.root().display(),
                             first.root().display()
                         ),
-                        "a mix is that of one repository: give each its own breakeven.toml",
+                        "one history is that of one repository: give each its own breakeven.toml",
                     );
                     return None;
                 }

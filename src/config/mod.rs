@@ -13,6 +13,7 @@ mod links;
 mod mix;
 mod names;
 mod problem;
+mod replay;
 pub mod schema;
 mod settings;
 mod shape;
@@ -90,6 +91,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
     let competitors = competitors::competitors(document, file, &strategies, &workloads);
     let mut notes = competitors.notes;
     let mix = mix::mix(document, file, &workloads, &mut changes, &mut notes);
+    let replayed = replay::replay(document, file, &workloads, &mut changes, &mut notes);
     for name in &changes.measured {
         if changes.all.get(name).is_some_and(changes::without_nonce) {
             notes.push(format!(
@@ -124,6 +126,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         workloads,
         changes: changes.all,
         mix,
+        replayed,
         candidates,
         availabilities,
         engines,

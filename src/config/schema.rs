@@ -30,8 +30,9 @@ pub struct File {
     /// key (`workload/change/availability/strategy/builder/link/engine`), or, without a `/`, over
     /// any one part of it.
     pub only: Option<Vec<String>>,
-    /// Changes to measure; every one that is written below if absent. `none` always exists.
-    pub changes: Option<Vec<String>>,
+    /// Changes to measure: names, or commits to replay; every change that is written below if
+    /// absent. `none` always exists.
+    pub changes: Option<Changes>,
     /// Workloads by name. The name is part of the repository that images are pushed to.
     pub workload: BTreeMap<String, Workload>,
     /// Changes by name.
@@ -93,6 +94,29 @@ pub struct Workload {
     /// Stages whose images stage strategies carry; if absent, the named stages that the final one
     /// is made from.
     pub stages: Option<Vec<String>>,
+}
+
+/// Which changes are measured.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Changes {
+    /// Those of these names.
+    Named(Vec<String>),
+    /// The newest commits of the repository that holds the contexts.
+    Replay(Replay),
+}
+
+/// The newest commits of the repository that holds the contexts, each built with what its first
+/// parent left behind.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// How many.
+    #[schemars(range(min = 1))]
+    pub replay: u32,
+    /// The revision whose line of first parents it is: a branch, a tag, an id.
+    #[serde(default = "defaults::rev")]
+    pub rev: String,
 }
 
 /// What differs from the previous build.

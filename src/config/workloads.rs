@@ -1,6 +1,6 @@
 //! Workloads: context, Dockerfile, target and stages as they really are on disk.
 
-use super::dockerfile::Dockerfile;
+use super::dockerfile::{Dockerfile, Stage};
 use super::document::Document;
 use super::names;
 use super::problem::{allowed, listed};
@@ -105,6 +105,32 @@ fn check(
     })
 }
 
+/// A workload whose Dockerfile was another: as a commit has it. The error says what is wrong.
+pub(super) fn as_of(
+    workload: &Workload,
+    asked: Option<&Vec<String>>,
+    dockerfile: &str,
+) -> Result<Workload, String> {
+    let parsed =
+        Dockerfile::parse(dockerfile, &workload.build_args).map_err(|error| error.to_string())?;
+    let target = workload.target.as_deref();
+    let Some(last) = parsed.final_stage(target) else {
+        return Err(format!("there is no stage `{}`", target.unwrap_or_default()));
+    };
+    let stages = match asked {
+        Some(asked) => asked_of(asked, parsed.stages[..last].iter()),
+        None => parsed.carried_stages(last),
+    };
+    let (bases, layout) = (parsed.bases(last), parsed.layout(last));
+    Ok(Workload { stages, bases, layout, ..workload.clone() })
+}
+
+/// Those stages that were asked for, in the order of the Dockerfile.
+fn asked_of<'a>(asked: &[String], stages: impl Iterator<Item = &'a Stage>) -> Vec<String> {
+    let wanted: Vec<String> = asked.iter().map(|stage| stage.to_lowercase()).collect();
+    stages.filter_map(|stage| stage.name.clone()).filter(|name| wanted.contains(name)).collect()
+}
+
 /// The stages that were asked for, in the order of the Dockerfile.
 fn named_stages(
     document: &mut Document,
@@ -131,8 +157,7 @@ fn named_stages(
             format!("leave it out for every stage that is used; there are: {}", listed(&before)),
         );
     }
-    let wanted: Vec<String> = stages.iter().map(|stage| stage.to_lowercase()).collect();
-    before.into_iter().filter(|name| wanted.iter().any(|w| w == name)).map(str::to_owned).collect()
+    asked_of(stages, parsed.stages[..last].iter())
 }
 
 fn folder(path: &Path) -> std::io::Result<PathBuf> {

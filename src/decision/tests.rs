@@ -27,7 +27,7 @@ fn cell(change: &str, availability: &str, strategy: &str, builder: Builder) -> C
 /// A plan of these competitors under the changes `app` (weight 3) and `deps` (1), and under the
 /// availabilities `main` (9) and `none` (1).
 fn plan(competitors: &[(&str, Builder)]) -> Plan {
-    let change = |weight| Change { edits: Vec::new(), weight };
+    let change = |weight| Change { weight, ..Change::default() };
     let availability = |name: &str, have: &[&str], weight| Availability {
         name: name.to_owned(),
         have: have.iter().map(|&name| name.to_owned()).collect(),
@@ -55,6 +55,7 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         relevance: Relevance { share: 0.02, seconds: RELEVANT_S },
         workloads: BTreeMap::new(),
         mix: None,
+        replayed: None,
         changes: BTreeMap::from([
             ("app".to_owned(), change(3.0)),
             ("deps".to_owned(), change(1.0)),

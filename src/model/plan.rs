@@ -45,6 +45,9 @@ pub struct Plan {
     /// Where the changes' weights come from, if not from the configuration.
     #[serde(default)]
     pub mix: Option<MixPlan>,
+    /// How many commits are replayed as changes; absent where changes are edits.
+    #[serde(default)]
+    pub replayed: Option<u32>,
     /// Candidates, best first. A job pushes under the name of the first one.
     pub candidates: Vec<Candidate>,
     /// Availabilities, in the order of the configuration.
@@ -85,6 +88,17 @@ impl Plan {
             self.changes.iter().filter(|(name, _)| used(name)).map(|(_, c)| c.weight).sum();
         let own = self.changes.get(change).filter(|_| used(change)).map_or(0.0, |c| c.weight);
         if sum > 0.0 { own / sum } else { 0.0 }
+    }
+
+    /// The commit that a change is, if it is one of a replay.
+    pub fn commit(&self, change: &str) -> Option<&CommitPlan> {
+        self.changes.get(change).and_then(|change| change.commit.as_ref())
+    }
+
+    /// A workload as it is under a change. Every workload that a cell names is in the plan.
+    pub fn workload(&self, name: &str, change: &str) -> &Workload {
+        let commit = self.commit(change);
+        commit.and_then(|commit| commit.built.workloads.get(name)).unwrap_or(&self.workloads[name])
     }
 
     /// The weight of an availability, normalised to a sum of 1 over those that the plan measures.
@@ -161,6 +175,29 @@ pub struct Change {
     pub edits: Vec<Edit>,
     /// Weight in the change mix.
     pub weight: f64,
+    /// The commit that is built, if the change is one of a replay.
+    #[serde(default)]
+    pub commit: Option<CommitPlan>,
+}
+
+/// A commit of the repository's history that is built as a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommitPlan {
+    /// The first line of its message.
+    pub title: String,
+    /// What a sample builds.
+    pub built: Revision,
+    /// Its first parent: what every candidate was built from.
+    pub before: Revision,
+}
+
+/// A commit, with the workloads as its Dockerfiles have them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Its full id.
+    pub commit: String,
+    /// Workloads by name. Their paths are those of the user's checkout.
+    pub workloads: BTreeMap<String, Workload>,
 }
 
 /// One edit of a workspace. `{nonce}` in texts becomes a value that no other sample has.

@@ -5,7 +5,7 @@ use super::job::Made;
 use super::ledger::Ledger;
 use crate::engine::{Engine, EngineHost, Snapshot};
 use crate::link::{Proxy, Shape};
-use crate::model::plan::{Edit, LinkPlan, Workload};
+use crate::model::plan::{Edit, LinkPlan, Revision, Workload};
 use crate::model::{Builder, Cell, Event, Plan};
 use crate::registry::Registry;
 use crate::storage::Storage;
@@ -115,15 +115,68 @@ impl Bench<'_> {
         }
     }
 
-    /// Makes a workspace and writes down what will be built in it.
-    pub fn prepare(
+    /// The workspace of a change.
+    pub fn prepare_change(
+        &self,
+        workload: &str,
+        change: &str,
+        nonce: &str,
+        folder: &Path,
+    ) -> Result<Prepared, RunError> {
+        if let Some(commit) = self.plan.commit(change) {
+            return self.lay_out(workload, &commit.built, folder);
+        }
+        let change = self.plan.changes.get(change);
+        let edits: Vec<_> = change.iter().flat_map(|change| &change.edits).collect();
+        self.prepare(workload, &edits, nonce, folder)
+    }
+
+    /// The workspace that a candidate was built from, as the jobs of a change find it: without the
+    /// changes that it lacks or, under a replay, the commit's parent.
+    pub fn prepare_candidate(
+        &self,
+        workload: &str,
+        change: Option<&str>,
+        candidate: &str,
+        folder: &Path,
+    ) -> Result<Prepared, RunError> {
+        let plan = self.plan;
+        if let Some(commit) = change.and_then(|change| plan.commit(change)) {
+            return self.lay_out(workload, &commit.before, folder);
+        }
+        let found = plan.candidates.iter().find(|known| known.name == candidate);
+        let edits: Vec<_> = found
+            .iter()
+            .flat_map(|candidate| &candidate.lacks)
+            .filter_map(|name| plan.changes.get(name))
+            .flat_map(|change| &change.edits)
+            .collect();
+        self.prepare(workload, &edits, &format!("{}-{candidate}", plan.run), folder)
+    }
+
+    fn lay_out(
+        &self,
+        workload: &str,
+        revision: &Revision,
+        folder: &Path,
+    ) -> Result<Prepared, RunError> {
+        let workload = &self.plan.workloads[workload];
+        self.noted(workspace::prepare_commit(workload, &revision.commit, folder)?)
+    }
+
+    fn prepare(
         &self,
         workload: &str,
         edits: &[&Edit],
         nonce: &str,
         folder: &Path,
     ) -> Result<Prepared, RunError> {
-        let prepared = workspace::prepare(&self.plan.workloads[workload], edits, nonce, folder)?;
+        let workload = &self.plan.workloads[workload];
+        self.noted(workspace::prepare(workload, edits, nonce, folder)?)
+    }
+
+    /// Writes down what will be built in a workspace.
+    fn noted(&self, prepared: Prepared) -> Result<Prepared, RunError> {
         let text =
             std::fs::read(&prepared.dockerfile).map_err(RunError::scratch(&prepared.dockerfile))?;
         self.ledger.dockerfile(&String::from_utf8_lossy(&text))?;

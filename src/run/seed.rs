@@ -2,7 +2,8 @@
 //!
 //! Every candidate is built from the workload with an older variant of the changes that it lacks,
 //! and left behind the way each strategy leaves it. Strategies that leave the same thing share a
-//! seed.
+//! seed. Under a replay a candidate is what the commit before left, so that each commit has seeds
+//! of its own.
 
 use super::RunError;
 use super::bench::{Bench, Site, competitors};
@@ -10,10 +11,10 @@ use super::job::{JobContext, JobRecord, carry_out};
 use super::proof::CandidateFacts;
 use crate::engine::Engine;
 use crate::model::plan::Candidate;
-use crate::model::{BuildStep, Builder, Cell, Event, Sources, Step};
+use crate::model::{BuildStep, Builder, Cell, Event, Plan, Sources, Step};
 use crate::registry::Seed;
 use crate::strategy::{Job, Strategy};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The seeds of a run.
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ struct SeedKey {
     strategy: String,
     builder: Builder,
     candidate: String,
+    /// The change whose jobs find it, where each change finds something else: under a replay.
+    replayed: Option<String>,
 }
 
 /// What one candidate left under one strategy.
@@ -43,13 +46,16 @@ pub struct SeedOf {
 impl Seeds {
     /// What a candidate left for the jobs of a cell.
     pub fn get(&self, cell: &Cell, candidate: &str) -> Option<&SeedOf> {
-        self.by_job.get(&SeedKey {
+        let key = SeedKey {
             engine: cell.engine.clone(),
             workload: cell.workload.clone(),
             strategy: cell.strategy.clone(),
             builder: cell.builder,
             candidate: candidate.to_owned(),
-        })
+            replayed: Some(cell.change.clone()),
+        };
+        let replayed = self.by_job.get(&key);
+        replayed.or_else(|| self.by_job.get(&SeedKey { replayed: None, ..key }))
     }
 }
 
@@ -95,12 +101,13 @@ pub async fn seed(bench: &Bench<'_>, cells: &[&Cell]) -> Result<Seeds, RunError>
                     builder,
                     strategies: &strategies,
                 };
-                // Oldest first, as they came into being.
                 let mut result = Ok(());
-                for candidate in plan.candidates.iter().filter(used).rev() {
-                    result = seeding.candidate(&mut seeds, candidate).await;
-                    if result.is_err() {
-                        break;
+                for replayed in replayed(plan, cells, (engine, workload, builder)) {
+                    // Oldest first, as they came into being.
+                    for candidate in plan.candidates.iter().filter(used).rev() {
+                        if result.is_ok() {
+                            result = seeding.candidate(&mut seeds, candidate, replayed).await;
+                        }
                     }
                 }
                 let ended = bench.end(site, begun).await;
@@ -110,6 +117,18 @@ pub async fn seed(bench: &Bench<'_>, cells: &[&Cell]) -> Result<Seeds, RunError>
         }
     }
     Ok(seeds)
+}
+
+/// Changes of these cells that find something of their own; `None` for all others together.
+fn replayed<'a>(
+    plan: &Plan,
+    cells: &[&'a Cell],
+    (engine, workload, builder): (&str, &str, Builder),
+) -> BTreeSet<Option<&'a str>> {
+    let of_jobs = cells.iter().filter(|cell| {
+        cell.engine == engine && cell.workload == workload && cell.builder == builder
+    });
+    of_jobs.map(|cell| plan.commit(&cell.change).map(|_| cell.change.as_str())).collect()
 }
 
 /// Seeding with one engine in hand.
@@ -125,28 +144,34 @@ struct Seeding<'a, 'b> {
 }
 
 impl Seeding<'_, '_> {
-    async fn candidate(&self, seeds: &mut Seeds, candidate: &Candidate) -> Result<(), RunError> {
+    async fn candidate(
+        &self,
+        seeds: &mut Seeds,
+        candidate: &Candidate,
+        replayed: Option<&str>,
+    ) -> Result<(), RunError> {
         let Self { bench, workload: workload_name, builder, .. } = *self;
         let plan = bench.plan;
-        let workload = &plan.workloads[workload_name];
-        let what = format!("{workload_name}: candidate {} with {builder}", candidate.name);
+        let commit = replayed.and_then(|change| plan.commit(change));
+        let before = commit.and_then(|commit| commit.before.workloads.get(workload_name));
+        let workload = before.unwrap_or(&plan.workloads[workload_name]);
+        let of_change = replayed.map(|change| format!("-{change}")).unwrap_or_default();
+        let what =
+            format!("{workload_name}{of_change}: candidate {} with {builder}", candidate.name);
         (bench.listener)(&Event::Seeding { what: what.clone() });
-        let edits: Vec<_> = candidate
-            .lacks
-            .iter()
-            .filter_map(|name| plan.changes.get(name))
-            .flat_map(|change| &change.edits)
-            .collect();
         let folder =
             tempfile::tempdir_in(bench.scratch).map_err(RunError::scratch(bench.scratch))?;
-        let nonce = format!("{}-{}", plan.run, candidate.name);
-        let prepared =
-            bench.prepare(workload_name, &edits, &nonce, &folder.path().join("workspace"))?;
+        let place = folder.path().join("workspace");
+        let prepared = bench.prepare_candidate(workload_name, replayed, &candidate.name, &place)?;
         let mut done: BTreeMap<String, SeedOf> = BTreeMap::new();
         for strategy in self.strategies {
             let id = &strategy.id;
-            let job = bench.job(self.name, workload_name, builder);
-            let steps = leaving(strategy.leaving(&Job { own: candidate.name.clone(), ..job }));
+            let job = Job {
+                own: candidate.name.clone(),
+                stages: workload.stages.clone(),
+                ..bench.job(self.name, workload_name, builder)
+            };
+            let steps = leaving(strategy.leaving(&job));
             let signature = serde_json::to_string(&steps).unwrap_or_default();
             let key = SeedKey {
                 engine: self.name.to_owned(),
@@ -154,6 +179,7 @@ impl Seeding<'_, '_> {
                 strategy: id.to_string(),
                 builder,
                 candidate: candidate.name.clone(),
+                replayed: replayed.map(str::to_owned),
             };
             if let Some(known) = done.get(&signature) {
                 seeds.by_job.insert(key, known.clone());
@@ -180,7 +206,7 @@ impl Seeding<'_, '_> {
             let mut record = JobRecord::default();
             if let Err(source) = carry_out(&context, &steps, &mut record).await {
                 let log = bench.logs.join(format!(
-                    "seed-{}-{workload_name}-{builder}-{}.log",
+                    "seed-{}-{workload_name}{of_change}-{builder}-{}.log",
                     self.name, candidate.name
                 ));
                 let text = format!("{}\n{source}\n", record.log.text());
@@ -200,8 +226,10 @@ impl Seeding<'_, '_> {
                     facts.images.insert(0, (tag.clone(), image));
                 }
             }
-            let seed =
-                Seed(format!("{}-{workload_name}-{id}-{builder}-{}", self.name, candidate.name));
+            let seed = Seed(format!(
+                "{}-{workload_name}{of_change}-{id}-{builder}-{}",
+                self.name, candidate.name
+            ));
             let pushed = record.pushes.iter().map(|(tag, _)| tag).chain(&record.exported);
             let pushed: Vec<_> = pushed.cloned().collect();
             self.site.registry.remember(&seed, &pushed).await?;

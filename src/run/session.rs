@@ -107,11 +107,14 @@ struct Session<'a, 'b> {
 
 impl Session<'_, '_> {
     fn workload(&self) -> &Workload {
-        &self.bench.plan.workloads[&self.cell.workload]
+        self.bench.plan.workload(&self.cell.workload, &self.cell.change)
     }
 
     fn job(&self) -> Job {
-        self.bench.job(&self.cell.engine, &self.cell.workload, self.cell.builder)
+        Job {
+            stages: self.workload().stages.clone(),
+            ..self.bench.job(&self.cell.engine, &self.cell.workload, self.cell.builder)
+        }
     }
 
     /// Candidates that exist in this cell, best first, with what they left.
@@ -206,10 +209,8 @@ impl Session<'_, '_> {
             self.keep_runner(engine, &existing, folder).await?;
         }
         self.reset += bench.world.clock.now() - started;
-        let change = bench.plan.changes.get(&self.cell.change);
-        let edits: Vec<_> = change.iter().flat_map(|change| &change.edits).collect();
         let place = folder.join("workspace");
-        bench.prepare(&self.cell.workload, &edits, name, &place)
+        bench.prepare_change(&self.cell.workload, &self.cell.change, name, &place)
     }
 
     /// Builds the existing candidates on the engine, oldest first, as a kept runner did before.
@@ -222,16 +223,10 @@ impl Session<'_, '_> {
         let plan = self.bench.plan;
         for seed in existing.iter().rev() {
             let name = &seed.facts.name;
-            let lacks = plan.candidates.iter().find(|candidate| candidate.name == *name);
-            let edits: Vec<_> = lacks
-                .iter()
-                .flat_map(|candidate| &candidate.lacks)
-                .filter_map(|change| plan.changes.get(change))
-                .flat_map(|change| &change.edits)
-                .collect();
             let place = folder.join(format!("kept-{name}"));
-            let nonce = format!("{}-{name}", plan.run);
-            let prepared = self.bench.prepare(&self.cell.workload, &edits, &nonce, &place)?;
+            let change = Some(self.cell.change.as_str());
+            let prepared =
+                self.bench.prepare_candidate(&self.cell.workload, change, name, &place)?;
             let job = Job { own: name.clone(), ..self.job() };
             let builds: Vec<Step> = strategy::find(plan, &self.cell.strategy)
                 .map(|strategy| strategy.steps(&job))
@@ -369,6 +364,10 @@ impl Session<'_, '_> {
         prepared: &Prepared,
         pristine: &BTreeMap<String, String>,
     ) -> Result<BTreeSet<String>, RunError> {
+        // A commit differs from the checkout as it does.
+        if self.bench.plan.commit(&self.cell.change).is_some() {
+            return Ok(BTreeSet::new());
+        }
         let mut paths = differing(&prepared.files, pristine);
         let none = Change::default();
         let change = self.bench.plan.changes.get(&self.cell.change).unwrap_or(&none);

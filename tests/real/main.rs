@@ -2,5 +2,6 @@
 
 mod faults;
 mod harness;
+mod replay;
 mod runs;
 mod traps;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// `stage: hits/steps` of a sample, over RUN, COPY and ADD, in the order of the stages.
-fn hits_per_stage(sample: &Sample) -> String {
+pub fn hits_per_stage(sample: &Sample) -> String {
     let mut instructions = BTreeMap::new();
     for step in sample.steps.iter().filter(|step| step.makes_content()) {
         // The builder's stage sorts before the final, unnamed one.

@@ -207,7 +207,7 @@ fn plan(rounds: u32) -> Plan {
         bases: vec!["breakeven-fixture-base:1".to_owned()],
         layout: Vec::new(),
     };
-    let weighted = |weight| Change { edits: Vec::new(), weight };
+    let weighted = |weight| Change { weight, ..Change::default() };
     let have = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
     let competitors = [
         ("cold", Builder::Classic),
@@ -250,6 +250,7 @@ fn plan(rounds: u32) -> Plan {
         relevance: Relevance { share: 0.02, seconds: 1.0 },
         workloads: BTreeMap::from([("article".to_owned(), workload)]),
         mix: None,
+        replayed: None,
         changes: BTreeMap::from([
             ("none".to_owned(), weighted(0.0)),
             ("app".to_owned(), weighted(7.0)),
