@@ -31,7 +31,7 @@ fn snippet<'a>(workload: &'a Workload, strategy: &'a Strategy, builder: Builder)
             stages: workload.stages.clone(),
             pull: PullMode::First,
             builder,
-            suffix: "",
+            suffix: "tar",
             image_manifest: true,
         },
         registry: Some(registry.to_owned()),
