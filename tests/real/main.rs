@@ -1,5 +1,6 @@
 //! The program on the real engine. No engine is a failure, never a skip.
 
+mod export;
 mod faults;
 mod harness;
 mod replay;

@@ -1,4 +1,4 @@
-//! The last commits of a repository, replayed; and a strategy that was exported, run by hand.
+//! The last commits of a repository, replayed.
 
 use super::harness::{ARTICLE, Bed, assert_as_before, holdings, not_ok, text};
 use super::runs::hits_per_stage;
@@ -74,7 +74,7 @@ fn each_commit_is_built_with_what_the_one_before_left() {
     let before = holdings();
     let config = format!(
         "changes = {{ replay = 3 }}\n{}[candidate.branch]\n[strategies]\n\
-         use = [\"cold\", \"local\", \"pull-stages\", \"save-load-stages\", \"inline-stages\"]\n",
+         use = [\"cold\", \"pull-stages\", \"inline-stages\"]\n",
         workload()
     );
     let output = bed.run(&config, &["--rounds", "1", "--seed", "7"]);

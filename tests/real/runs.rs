@@ -155,7 +155,7 @@ fn an_interrupted_run_ends_within_ten_seconds_and_leaves_a_partial_report() {
     }
 }
 
-fn image_ids() -> BTreeSet<String> {
+pub fn image_ids() -> BTreeSet<String> {
     docker(&["images", "-aq", "--no-trunc"]).lines().map(str::to_owned).collect()
 }
 
@@ -206,13 +206,13 @@ fn a_stage_cache_of_the_users_own_client_is_a_full_source_for_ours() {
 }
 
 /// A registry of the user's own, ended with the test.
-struct UsersRegistry {
+pub struct UsersRegistry {
     process: std::process::Child,
-    address: String,
+    pub address: String,
 }
 
 impl UsersRegistry {
-    fn start(bed: &Bed) -> Self {
+    pub fn start(bed: &Bed) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
