@@ -94,7 +94,7 @@ impl Progress {
                 up_bps / 1e6,
                 rtt_s * 1e3
             )),
-            Event::RunStarted { .. } | Event::RunFinding { .. } => {}
+            Event::EngineFacts { .. } | Event::RunStarted { .. } | Event::RunFinding { .. } => {}
         }
     }
 

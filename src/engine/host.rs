@@ -48,6 +48,9 @@ pub trait EngineHost: Send + Sync {
         before: &Snapshot,
     ) -> Result<(), EngineError>;
 
+    /// A round is over: an engine that served it serves no other.
+    async fn round_over(&self) -> Result<(), EngineError>;
+
     /// Removes what [`EngineHost::prepare`] made, and engines that were not given back. Idempotent.
     async fn close(&self) -> Result<(), EngineError>;
 }
@@ -126,6 +129,10 @@ impl EngineHost for SharedHost {
         before: &Snapshot,
     ) -> Result<(), EngineError> {
         engine.reset(owned, before).await
+    }
+
+    async fn round_over(&self) -> Result<(), EngineError> {
+        Ok(())
     }
 
     async fn close(&self) -> Result<(), EngineError> {

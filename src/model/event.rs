@@ -67,6 +67,15 @@ pub enum Event {
         /// What.
         finding: Finding,
     },
+    /// What an engine of this run's alone is, which is known only once it runs.
+    EngineFacts {
+        /// Its name in the plan.
+        engine: String,
+        /// Version of the daemon.
+        version: String,
+        /// Where it keeps images, such as `overlay2` or `overlayfs (containerd)`.
+        store: String,
+    },
     /// Cells that the engine cannot do, found before anything is measured.
     Unsupported {
         /// Which: `strategy (builder)` and the engine.

@@ -7,7 +7,7 @@ use crate::engine::{Engine, EngineHost, Snapshot};
 use crate::link::{Proxy, Shape};
 use crate::model::plan::{Edit, LinkPlan, Revision, Workload};
 use crate::model::{Builder, Cell, Event, Plan};
-use crate::registry::Registry;
+use crate::registry::{Registry, RegistryError, Seed};
 use crate::storage::Storage;
 use crate::strategy::{self, Job, Strategy};
 use crate::workspace::{self, Prepared};
@@ -43,9 +43,17 @@ pub struct Site {
     pub registry: Arc<dyn Registry>,
     /// The link in front of the registry; none where jobs go straight to it.
     pub link: Option<Proxy>,
+    /// The state of the registry that holds the base images which its engines pull, if they do.
+    pub bases: Option<Seed>,
 }
 
 impl Site {
+    /// Puts the registry into the state that holds the union of these seeds, and base images.
+    pub async fn restore(&self, seeds: &[Seed]) -> Result<(), RegistryError> {
+        let all: Vec<Seed> = seeds.iter().chain(&self.bases).cloned().collect();
+        self.registry.restore(&all).await
+    }
+
     /// Gives the link a shape.
     pub fn shape(&self, link: &LinkPlan) {
         if let Some(proxy) = &self.link {

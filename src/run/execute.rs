@@ -110,19 +110,19 @@ async fn measure(
         recorder.record(&Event::RunFinding { finding })?;
     }
     let pristine = pristine(bench)?;
-    let unsupported = probe::unsupported(bench).await?;
+    let probed = probe::probe_engines(bench).await?;
     let mut left_out = BTreeSet::new();
-    for event in &unsupported {
+    let mut why_not = None;
+    for event in &probed {
         recorder.record(event)?;
-        if let Event::Unsupported { cells, .. } = event {
+        if let Event::Unsupported { cells, reason, advice, .. } = event {
             left_out.extend(cells.iter().cloned());
+            why_not.get_or_insert((reason.clone(), advice.clone()));
         }
     }
     let cells: Vec<&Cell> =
         plan.cells.iter().filter(|cell| !left_out.contains(&cell.key())).collect();
-    if let (true, Some(Event::Unsupported { reason, advice, .. })) =
-        (cells.is_empty(), unsupported.into_iter().next())
-    {
+    if let (true, Some((reason, advice))) = (cells.is_empty(), why_not) {
         return Err(RunError::NothingSupported { reason, advice });
     }
     let seeds = seed::seed(bench, &cells).await?;
@@ -131,7 +131,14 @@ async fn measure(
     }
     let slots = scheduler::order(cells.len(), plan.rounds, plan.seed);
     let of = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+    let mut round = 0;
     for (number, slot) in (1u32..).zip(slots) {
+        if slot.round != round {
+            round = slot.round;
+            for site in bench.world.sites.values() {
+                site.host.round_over().await?;
+            }
+        }
         if bench.cancel.is_cancelled() {
             return Ok(Ending::Interrupted);
         }

@@ -8,8 +8,9 @@ use crate::model::{Cell, CellKey, Event, ImageRef, Step};
 use crate::strategy;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Tries what the plan's strategies need, and says which cells have to be left out.
-pub async fn unsupported(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
+/// Tries what the plan's strategies need, and says what each engine is and which cells have to be
+/// left out.
+pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
     let mut events = Vec::new();
     for name in bench.plan.engines.keys() {
         let mut users: BTreeMap<Capability, Vec<&Cell>> = BTreeMap::new();
@@ -23,6 +24,15 @@ pub async fn unsupported(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
         }
         let site = bench.site(name);
         let begun = bench.begin(site).await?;
+        if site.host.is_private() {
+            let facts = begun.engine.facts().await?;
+            let containerd = if facts.containerd_store { " (containerd)" } else { "" };
+            events.push(Event::EngineFacts {
+                engine: name.clone(),
+                version: facts.version,
+                store: format!("{}{containerd}", facts.store),
+            });
+        }
         let mut tried = Vec::new();
         for (capability, cells) in &users {
             let engine = begun.engine.as_ref();

@@ -185,7 +185,7 @@ impl Seeding<'_, '_> {
                 seeds.by_job.insert(key, known.clone());
                 continue;
             }
-            self.site.registry.restore(&[]).await?;
+            self.site.restore(&[]).await?;
             bench.world.storage.restore(&[]).await?;
             let made = |what: super::job::Made<'_>| bench.made(what);
             let context = JobContext {

@@ -203,7 +203,7 @@ impl Session<'_, '_> {
         let existing = self.existing(seeds);
         let wanted: Vec<Seed> = existing.iter().map(|seed| seed.seed.clone()).collect();
         let names: Vec<String> = wanted.iter().map(|seed| seed.0.clone()).collect();
-        self.site.registry.restore(&wanted).await?;
+        self.site.restore(&wanted).await?;
         bench.world.storage.restore(&names).await?;
         if strategy.cache == CacheFrom::Engine {
             self.keep_runner(engine, &existing, folder).await?;

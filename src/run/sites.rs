@@ -8,7 +8,7 @@ use crate::engine::bases::mirrored_path;
 use crate::link::{Proxy, Upstream};
 use crate::model::plan::RegistryPlan;
 use crate::model::{ImageRef, Plan};
-use crate::registry::{self, Behind, Registry};
+use crate::registry::{self, Behind, Registry, Seed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ pub async fn open(
     for (name, host) in hosts {
         let prepared = host.prepare().await;
         // Whatever became of it, the host knows what to remove.
-        let site = Site { host, registry: Arc::clone(registry), link: None };
-        let site = sites.entry(name).or_insert(site);
+        let site = Site { host, registry: Arc::clone(registry), link: None, bases: None };
+        let site = sites.entry(name.clone()).or_insert(site);
         let listen = prepared?;
         if needs_link(plan, site) {
             let proxy = Proxy::start(listen, upstream(registry.prefix())).await?;
@@ -33,23 +33,34 @@ pub async fn open(
             site.link = Some(proxy);
         }
         if site.host.is_private() && plan.registry == RegistryPlan::Managed {
-            publish_bases(plan, site.host.as_ref(), registry.prefix()).await?;
+            let seed = Seed(format!("{name}-bases"));
+            registry.restore(&[]).await?;
+            let pushed = publish_bases(plan, site.host.as_ref(), registry.prefix()).await?;
+            registry.remember(&seed, &pushed).await?;
+            site.bases = Some(seed);
         }
     }
     Ok(())
 }
 
 /// Puts the workloads' base images where a private engine looks for them, before anything is timed.
-async fn publish_bases(plan: &Plan, host: &dyn EngineHost, prefix: &str) -> Result<(), RunError> {
+async fn publish_bases(
+    plan: &Plan,
+    host: &dyn EngineHost,
+    prefix: &str,
+) -> Result<Vec<ImageRef>, RunError> {
     let address = prefix.split('/').next().unwrap_or_default();
     let bases: BTreeSet<&String> =
         plan.workloads.values().flat_map(|workload| &workload.bases).collect();
+    let mut published = Vec::new();
     for base in bases {
         let Some(path) = mirrored_path(base) else { continue };
         let Some((repository, tag)) = path.rsplit_once(':') else { continue };
-        host.publish_base(base, &ImageRef::new(format!("{address}/{repository}"), tag)).await?;
+        let reference = ImageRef::new(format!("{address}/{repository}"), tag);
+        host.publish_base(base, &reference).await?;
+        published.push(reference);
     }
-    Ok(())
+    Ok(published)
 }
 
 /// Ends every link and every engine of ours. Goes on after an error and returns the first one.

@@ -86,7 +86,7 @@ impl Fake {
     /// A world for a run.
     pub fn world(self: &Arc<Self>) -> World {
         let host = Arc::new(SharedHost::new(self.clone(), "fake".to_owned()));
-        let site = Site { host, registry: self.clone(), link: None };
+        let site = Site { host, registry: self.clone(), link: None, bases: None };
         World {
             sites: BTreeMap::from([("shared".to_owned(), site)]),
             storage: self.clone(),

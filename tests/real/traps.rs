@@ -94,7 +94,7 @@ fn measure(
         )
         .await
         .unwrap();
-        let site = Site { host, registry: registry.clone(), link: None };
+        let site = Site { host, registry: registry.clone(), link: None, bases: None };
         let world = World {
             sites: BTreeMap::from([("shared".to_owned(), site)]),
             storage: storage::open(None, &plan.run, &scratch, &storage::Access::default())

@@ -52,6 +52,10 @@ impl EngineHost for PrivateHost {
         Self::release(self).await
     }
 
+    async fn round_over(&self) -> Result<(), EngineError> {
+        self.discard().await
+    }
+
     async fn close(&self) -> Result<(), EngineError> {
         Self::close(self).await
     }
