@@ -24,7 +24,7 @@ pub use deploy::{Deploy, Trade};
 pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
 pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
 pub use replay::Replay;
-pub use sentence::{sentence, winners};
+pub use sentence::{sentence, sentences_of, winners};
 pub use shares::{ShareOf, SharePoint};
 
 use crate::model::plan::Competitor;
@@ -209,6 +209,15 @@ pub struct Decision {
     pub deploys: Vec<Deploy>,
     /// Build against deploy; empty where the run has one workload.
     pub trade: Vec<Trade>,
+}
+
+impl Decision {
+    /// What is decided on its own, one workload on one link and engine after another: its
+    /// strategies over all changes and availabilities.
+    pub fn scopes(&self) -> impl Iterator<Item = &[Weighted]> {
+        self.weighted
+            .chunk_by(|a, b| (&a.workload, &a.link, &a.engine) == (&b.workload, &b.link, &b.engine))
+    }
 }
 
 /// Decides from samples that are recorded under a plan. Pure: the same input gives the same output,

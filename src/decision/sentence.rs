@@ -11,18 +11,15 @@ use crate::strategy::{self, CacheFrom};
 /// its builder. A strategy that needs a runner that keeps its disk is never named first: it carries
 /// nothing between jobs and shows only what would be the most that carrying a cache can give.
 pub fn sentence(decision: &Decision) -> Vec<String> {
-    decision
-        .weighted
-        .chunk_by(|a, b| (&a.workload, &a.link, &a.engine) == (&b.workload, &b.link, &b.engine))
-        .flat_map(|scope| about(decision, scope))
-        .collect()
+    decision.scopes().flat_map(|scope| sentences_of(decision, scope)).collect()
 }
 
-fn about(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
+/// The sentences about one of [`Decision::scopes`].
+pub fn sentences_of(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
     let (kept, carried): (Vec<&Weighted>, Vec<&Weighted>) = scope
         .iter()
         .filter(|weighted| weighted.strategy != decision.baseline)
-        .partition(|weighted| keeps_runner(weighted));
+        .partition(|weighted| weighted.keeps_runner());
     let paying = paying(&carried);
     let mut sentences = Vec::new();
     match paying.split_first() {
@@ -54,14 +51,12 @@ fn about(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
 
 /// The strategy to choose for each workload (on each link and engine) that has one.
 pub fn winners(decision: &Decision) -> Vec<&Weighted> {
-    let scopes = decision
-        .weighted
-        .chunk_by(|a, b| (&a.workload, &a.link, &a.engine) == (&b.workload, &b.link, &b.engine));
-    scopes
+    decision
+        .scopes()
         .filter_map(|scope| {
             let others = scope.iter().filter(|weighted| weighted.strategy != decision.baseline);
             let carried: Vec<&Weighted> =
-                others.filter(|weighted| !keeps_runner(weighted)).collect();
+                others.filter(|weighted| !weighted.keeps_runner()).collect();
             paying(&carried).first().copied()
         })
         .collect()
@@ -74,8 +69,12 @@ fn paying<'a>(carried: &[&'a Weighted]) -> Vec<&'a Weighted> {
     paying
 }
 
-fn keeps_runner(weighted: &Weighted) -> bool {
-    strategy::ours(&weighted.strategy).is_some_and(|known| known.cache == CacheFrom::Engine)
+impl Weighted {
+    /// Whether the strategy needs a runner that keeps its disk: it carries nothing between jobs
+    /// and shows only the most that carrying a cache can give.
+    pub fn keeps_runner(&self) -> bool {
+        strategy::ours(&self.strategy).is_some_and(|known| known.cache == CacheFrom::Engine)
+    }
 }
 
 fn with<'a>(among: &[&'a Weighted], verdict: Verdict) -> Vec<&'a Weighted> {

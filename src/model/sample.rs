@@ -192,6 +192,11 @@ impl Sample {
         sum_counted(self.phases.iter().filter_map(|row| row.bytes_up))
     }
 
+    /// Requests to registry and storage, where they were counted.
+    pub fn requests(&self) -> Option<u64> {
+        sum_counted(self.phases.iter().filter_map(|row| row.requests))
+    }
+
     /// Whether it counts in the figures: valid, and not of the warm-up round.
     pub fn counts(&self) -> bool {
         self.status == Status::Ok && self.round > 0

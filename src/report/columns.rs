@@ -117,11 +117,19 @@ impl Column {
         }
     }
 
-    /// What it says of a strategy.
+    /// What it says of a strategy, in one string.
     pub(super) fn cell(self, row: &Row, layout: &Layout) -> String {
-        let estimate = |estimate: Option<(String, String)>| {
-            estimate.map_or_else(|| NOT_MEASURED.to_owned(), |e| joined(e, layout.two_lines))
-        };
+        let parts = self.parts(row, layout);
+        match self {
+            Self::Verdict if layout.two_lines => broken(parts),
+            _ => joined(parts, layout.two_lines),
+        }
+    }
+
+    /// What it says of a strategy, in two parts, the second of which may be empty.
+    pub(super) fn parts(self, row: &Row, layout: &Layout) -> (String, String) {
+        let one = |text: String| (text, String::new());
+        let unmeasured = || one(NOT_MEASURED.to_owned());
         match self {
             Self::Name => {
                 let under = if layout.two_lines {
@@ -129,28 +137,29 @@ impl Column {
                 } else {
                     format!("({})", row.builder)
                 };
-                joined((short(&row.strategy), under), layout.two_lines)
+                (short(&row.strategy), under)
             }
-            Self::State => row.state.to_string(),
-            Self::N if layout.two_lines => joined((n(row), pairs(row)), true),
-            Self::N => n(row),
-            Self::Pairs => pairs(row),
-            Self::Total => estimate(row.total_s.as_ref().map(text::seconds_parts)),
+            Self::State => one(row.state.to_string()),
+            Self::N if layout.two_lines => (n(row), pairs(row)),
+            Self::N => one(n(row)),
+            Self::Pairs => one(pairs(row)),
+            Self::Total => row.total_s.as_ref().map_or_else(unmeasured, text::seconds_parts),
             Self::Saving => match compared(row.saving.as_ref()) {
-                None => String::new(),
-                Some(saving) => estimate(saving.map(|saving| text::saving_parts(&saving.seconds))),
+                None => one(String::new()),
+                Some(saving) => {
+                    saving.map_or_else(unmeasured, |saving| text::saving_parts(&saving.seconds))
+                }
             },
-            Self::Verdict => {
-                let verdict = text::verdict_parts(row.saving.as_ref());
-                if layout.two_lines { broken(verdict) } else { joined(verdict, false) }
-            }
+            Self::Verdict => text::verdict_parts(row.saving.as_ref()),
             // A phase that the job does not have is empty, as in samples.csv.
-            Self::Phase(phase) => {
-                row.phases.get(&phase).map(|value| text::plain_seconds(*value)).unwrap_or_default()
-            }
-            Self::Hits => text::hits(row.hits, row.steps),
-            Self::Down => row.bytes_down.map_or_else(|| NOT_MEASURED.to_owned(), text::bytes),
-            Self::Up => row.bytes_up.map_or_else(|| NOT_MEASURED.to_owned(), text::bytes),
+            Self::Phase(phase) => one(row
+                .phases
+                .get(&phase)
+                .map(|value| text::plain_seconds(*value))
+                .unwrap_or_default()),
+            Self::Hits => one(text::hits(row.hits, row.steps)),
+            Self::Down => one(row.bytes_down.map_or_else(|| NOT_MEASURED.to_owned(), text::bytes)),
+            Self::Up => one(row.bytes_up.map_or_else(|| NOT_MEASURED.to_owned(), text::bytes)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `report.json`: everything that the other formats show, for programs. Versioned, with a JSON
 //! schema that is committed as `docs/report.schema.json`.
 
-use super::{Format, Model, ReportError, ReportFile};
+use super::{Format, Link, Model, Quality, ReportError, ReportFile, Unsupported};
 use crate::decision::{Deploy, Group, LinkModel, Trade, Weighted};
 use crate::model::event::Ending;
 use crate::model::{Builder, Phase, Prices, Severity, State, Status};
@@ -60,8 +60,16 @@ struct Report<'a> {
     deploys: &'a [Deploy],
     /// Build against deploy; empty where the run has one workload.
     trade: &'a [Trade],
+    /// What would change the verdicts, in sentences.
+    outlook: Vec<&'a str>,
     /// What was noticed, the gravest first.
     findings: Vec<FindingOut<'a>>,
+    /// Cells that were left out because an engine cannot do them.
+    unsupported: Vec<UnsupportedOut<'a>>,
+    /// The links that cells name, as asked for and as measured before their first use.
+    links: Vec<LinkOut<'a>>,
+    /// Noise, drift and order.
+    quality: &'a Quality,
     /// Every sample, warm-up (round 0) included, in the order of measuring.
     samples: Vec<SampleOut<'a>>,
 }
@@ -125,6 +133,43 @@ struct FindingOut<'a> {
     details: &'a BTreeSet<String>,
 }
 
+/// Cells that an engine cannot do.
+#[derive(Serialize, JsonSchema)]
+struct UnsupportedOut<'a> {
+    /// Which.
+    what: &'a str,
+    /// How many cells were left out.
+    cells: usize,
+    /// Why not.
+    reason: &'a str,
+    /// What would make it possible.
+    advice: &'a str,
+}
+
+/// One link.
+#[derive(Serialize, JsonSchema)]
+struct LinkOut<'a> {
+    /// Its name.
+    link: &'a str,
+    /// What was asked for; absent if the plan does not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Rates>,
+    /// What it gave; absent if it was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measured: Option<Rates>,
+}
+
+/// What a link carries.
+#[derive(Serialize, JsonSchema)]
+struct Rates {
+    /// Bits a second towards the job; null if unlimited.
+    down_bps: Option<f64>,
+    /// Bits a second away from the job; null if unlimited.
+    up_bps: Option<f64>,
+    /// Round-trip time in seconds.
+    rtt_s: f64,
+}
+
 /// One sample.
 #[derive(Serialize, JsonSchema)]
 struct SampleOut<'a> {
@@ -169,6 +214,9 @@ struct SampleOut<'a> {
     /// Bytes to registry and storage, where counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes_up: Option<u64>,
+    /// Requests to registry and storage, where counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u64>,
 }
 
 fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
@@ -198,7 +246,35 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
                 details: &group.details,
             })
             .collect(),
+        outlook: model
+            .scopes
+            .iter()
+            .flat_map(|scope| scope.outlook.iter().map(String::as_str))
+            .collect(),
+        unsupported: model.unsupported.iter().map(unsupported).collect(),
+        links: model.links.iter().map(link).collect(),
+        quality: &model.quality,
         samples: model.samples.iter().map(|sample| sample_out(sample)).collect(),
+    }
+}
+
+fn unsupported(one: &Unsupported) -> UnsupportedOut<'_> {
+    UnsupportedOut { what: &one.what, cells: one.cells, reason: &one.reason, advice: &one.advice }
+}
+
+fn link(link: &Link) -> LinkOut<'_> {
+    LinkOut {
+        link: &link.name,
+        asked: link.asked.map(|asked| Rates {
+            down_bps: asked.down_bps,
+            up_bps: asked.up_bps,
+            rtt_s: asked.rtt_s,
+        }),
+        measured: link.measured.map(|(down_bps, up_bps, rtt_s)| Rates {
+            down_bps: Some(down_bps),
+            up_bps: Some(up_bps),
+            rtt_s,
+        }),
     }
 }
 
@@ -249,5 +325,6 @@ fn sample_out(sample: &crate::model::Sample) -> SampleOut<'_> {
         step_hits: sample.step_hits(),
         bytes_down: sample.bytes_down(),
         bytes_up: sample.bytes_up(),
+        requests: sample.requests(),
     }
 }

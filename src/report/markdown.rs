@@ -1,12 +1,13 @@
 //! `report.md`: fit for a comment on a pull request. The verdict comes first.
 
 use super::columns::{self, Column, Layout};
-use super::findings::FindingGroup;
-use super::model::Model;
+use super::findings::{FindingGroup, LostGroup};
+use super::model::{Model, Scope, Unsupported, plural};
 use super::text::{self, NOT_MEASURED, markdown};
 use super::{Format, ReportError, ReportFile};
 use crate::decision::{Group, Row};
 use crate::model::{Phase, Severity};
+use std::collections::BTreeMap;
 
 const FILE: &str = "report.md";
 
@@ -18,25 +19,87 @@ pub(super) const FORMAT: Format = Format {
     render,
 };
 
+/// Most lines of the file: what is longer is not read in a comment. What does not fit is counted.
+const MOST_LINES: usize = 60;
+/// Most sentences of the verdict; of several workloads, links and engines the first ones come first.
+const MOST_SENTENCES: usize = 24;
+/// Most findings, and most kinds of lost samples or of cells left out, that are listed.
+const MOST_LISTED: usize = 8;
+
+/// Lines that stand or fall together.
+struct Block {
+    /// What it is called where it is left out.
+    what: &'static str,
+    /// Which block is left out first: that of the highest rank.
+    rank: usize,
+    lines: Vec<String>,
+}
+
 fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
     let mut lines = Vec::new();
-    head(&mut lines, model);
-    weighted(&mut lines, model);
-    for group in &model.decision.groups {
-        group_table(&mut lines, model, group);
+    let mut left_out = head(&mut lines, model);
+    let mut blocks = Vec::new();
+    for (number, scope) in model.scopes.iter().enumerate() {
+        blocks.push(Block {
+            what: "table over the mix",
+            rank: 3 + number,
+            lines: weighted(model, scope),
+        });
     }
-    findings(&mut lines, model);
-    lost(&mut lines, model);
-    foot(&mut lines, model);
+    blocks.extend(groups(model));
+    blocks.push(Block { what: "list of findings", rank: 0, lines: findings(model) });
+    blocks.push(Block { what: "list of lost samples", rank: 1, lines: lost(model) });
+    blocks.push(Block {
+        what: "list of what was not measured",
+        rank: 2,
+        lines: unsupported(model),
+    });
+    let foot_lines = 1;
+    let room = MOST_LINES.saturating_sub(lines.len() + foot_lines);
+    lines.extend(fitting(blocks, room, &mut left_out));
+    lines.push(foot(model, &left_out));
     let mut bytes = lines.join("\n").into_bytes();
     bytes.push(b'\n');
     Ok(vec![ReportFile { path: FILE.into(), bytes }])
 }
 
-fn head(lines: &mut Vec<String>, model: &Model<'_>) {
+/// Kinds of what does not fit, with their numbers.
+type LeftOut = BTreeMap<&'static str, usize>;
+
+/// The lines of those blocks that fit, in their order.
+fn fitting(blocks: Vec<Block>, room: usize, left_out: &mut LeftOut) -> Vec<String> {
+    let mut by_rank: Vec<usize> = (0..blocks.len()).collect();
+    by_rank.sort_by_key(|at| blocks[*at].rank);
+    let mut kept = vec![false; blocks.len()];
+    let mut used = 0;
+    for at in by_rank {
+        kept[at] = used + blocks[at].lines.len() <= room;
+        if kept[at] {
+            used += blocks[at].lines.len();
+        } else {
+            *left_out.entry(blocks[at].what).or_default() += 1;
+        }
+    }
+    let kept = blocks.into_iter().zip(kept).filter(|(_, kept)| *kept);
+    kept.flat_map(|(block, _)| block.lines).collect()
+}
+
+fn head(lines: &mut Vec<String>, model: &Model<'_>) -> LeftOut {
     lines.push("# Does carrying the build cache pay off?".to_owned());
     lines.push(String::new());
-    for sentence in &model.sentences {
+    let mut kept: Vec<Vec<&String>> =
+        model.scopes.iter().map(|scope| scope.sentences.iter().collect()).collect();
+    let all: usize = kept.iter().map(Vec::len).sum();
+    if all > MOST_SENTENCES {
+        kept.iter_mut().for_each(|sentences| sentences.truncate(1));
+        kept.truncate(MOST_SENTENCES);
+    }
+    let kept: Vec<&String> = kept.into_iter().flatten().collect();
+    let mut left_out = LeftOut::new();
+    if kept.len() < all {
+        left_out.insert("sentence", all - kept.len());
+    }
+    for sentence in kept {
         lines.push(format!("- {}", model.with_names(sentence, markdown, ("**", "**"))));
     }
     if model.run.is_partial() {
@@ -47,6 +110,7 @@ fn head(lines: &mut Vec<String>, model: &Model<'_>) {
         lines.push(format!("- ⚠ **{}**{reason}", model.run.ending_text()));
     }
     lines.push(String::new());
+    left_out
 }
 
 fn heading(lines: &mut Vec<String>, level: &str, text: &str) {
@@ -67,26 +131,39 @@ fn rule_below(lines: &mut Vec<String>, headings: impl IntoIterator<Item = (Strin
     lines.push(format!("|{}|", cells.join("|")));
 }
 
-fn weighted(lines: &mut Vec<String>, model: &Model<'_>) {
-    let scopes = model
-        .decision
-        .weighted
-        .chunk_by(|a, b| (&a.workload, &a.link, &a.engine) == (&b.workload, &b.link, &b.engine));
-    for scope in scopes {
-        let Some(first) = scope.first() else { continue };
-        let title = markdown(&model.scope_suffix(first));
-        heading(lines, "##", &format!("Over all changes and candidates, by their weights{title}"));
-        let headings = columns::weighted_headings(&model.decision.baseline);
-        rule_below(lines, headings.map(|(parts, number)| (text::joined(parts), number)));
-        for one in scope {
-            row(lines, columns::weighted_cells(one).map(|parts| markdown(&text::joined(parts))));
-        }
-        lines.push(String::new());
+fn weighted(model: &Model<'_>, scope: &Scope<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let title = match scope.title.as_str() {
+        "" => String::new(),
+        title => format!(": {}", markdown(title)),
+    };
+    heading(&mut lines, "##", &format!("Over all changes and candidates, by their weights{title}"));
+    let headings = columns::weighted_headings(&model.decision.baseline);
+    rule_below(&mut lines, headings.map(|(parts, number)| (text::joined(parts), number)));
+    for one in scope.weighted {
+        row(&mut lines, columns::weighted_cells(one).map(|parts| markdown(&text::joined(parts))));
     }
+    lines.push(String::new());
+    lines
 }
 
-fn group_table(lines: &mut Vec<String>, model: &Model<'_>, group: &Group) {
-    heading(lines, "###", &markdown(&model.title(group).line()));
+/// Tables of changes; those that most builds are like are the last to be left out.
+fn groups(model: &Model<'_>) -> Vec<Block> {
+    let groups = &model.decision.groups;
+    let mut by_weight: Vec<usize> = (0..groups.len()).collect();
+    by_weight.sort_by(|a, b| groups[*b].weight.total_cmp(&groups[*a].weight));
+    let rank = |at: usize| by_weight.iter().position(|other| *other == at).unwrap_or(at);
+    let block = |(at, group)| Block {
+        what: "table of a change",
+        rank: 3 + model.scopes.len() + rank(at),
+        lines: group_table(model, group),
+    };
+    groups.iter().enumerate().map(block).collect()
+}
+
+fn group_table(model: &Model<'_>, group: &Group) -> Vec<String> {
+    let mut lines = Vec::new();
+    heading(&mut lines, "###", &markdown(&model.title(group).line()));
     let layout = Layout::WIDE;
     // Phases are one column here: a comment on a pull request is narrow.
     let columns: Vec<Column> = layout
@@ -97,12 +174,13 @@ fn group_table(lines: &mut Vec<String>, model: &Model<'_>, group: &Group) {
     let headings = columns
         .iter()
         .map(|column| (column.heading(&model.decision.baseline, &layout), column.is_number()));
-    rule_below(lines, headings.chain([("phases, median s".to_owned(), false)]));
+    rule_below(&mut lines, headings.chain([("phases, median s".to_owned(), false)]));
     for one in &group.rows {
         let cells = columns.iter().map(|column| markdown(&column.cell(one, &layout)));
-        row(lines, cells.chain([phases(one)]));
+        row(&mut lines, cells.chain([phases(one)]));
     }
     lines.push(String::new());
+    lines
 }
 
 /// `pull 1.20 · build 3.40 · push 0.51`.
@@ -116,13 +194,24 @@ fn phases(row: &Row) -> String {
     if shown.is_empty() { NOT_MEASURED.to_owned() } else { shown.join(" · ") }
 }
 
-fn findings(lines: &mut Vec<String>, model: &Model<'_>) {
-    if model.findings.is_empty() {
-        return;
+/// A list under a heading; nothing where there is nothing.
+fn list(title: &str, items: &[String]) -> Vec<String> {
+    if items.is_empty() {
+        return Vec::new();
     }
-    heading(lines, "##", "Findings");
-    lines.extend(model.findings.iter().map(finding));
+    let mut lines = Vec::new();
+    heading(&mut lines, "##", title);
+    lines.extend(items.iter().take(MOST_LISTED).cloned());
+    if items.len() > MOST_LISTED {
+        lines.push(format!("- and {} more, in report.html", items.len() - MOST_LISTED));
+    }
     lines.push(String::new());
+    lines
+}
+
+fn findings(model: &Model<'_>) -> Vec<String> {
+    let items: Vec<String> = model.findings.iter().map(finding).collect();
+    list("Findings", &items)
 }
 
 fn finding(group: &FindingGroup) -> String {
@@ -143,31 +232,66 @@ fn finding(group: &FindingGroup) -> String {
     )
 }
 
-fn lost(lines: &mut Vec<String>, model: &Model<'_>) {
-    if model.lost.is_empty() {
-        return;
-    }
-    heading(lines, "##", "Samples that do not count");
-    for group in &model.lost {
-        let (cell, line) = (markdown(&group.cell), markdown(&group.line()));
-        lines.push(format!("- **{}** {cell}: {line}", group.status));
-    }
-    lines.push(String::new());
+fn lost(model: &Model<'_>) -> Vec<String> {
+    let item = |group: &LostGroup| {
+        format!("- **{}** {}: {}", group.status, markdown(&group.cell), markdown(&group.line()))
+    };
+    let items: Vec<String> = model.lost.iter().map(item).collect();
+    list("Samples that do not count", &items)
 }
 
-fn foot(lines: &mut Vec<String>, model: &Model<'_>) {
+fn unsupported(model: &Model<'_>) -> Vec<String> {
+    let item = |one: &Unsupported| {
+        let (what, reason, advice) =
+            (markdown(&one.what), markdown(&one.reason), markdown(&one.advice));
+        format!("- **{what}** ({}): {reason} *{advice}*", plural(one.cells, "cell"))
+    };
+    let items: Vec<String> = model.unsupported.iter().map(item).collect();
+    list("Not measured", &items)
+}
+
+fn foot(model: &Model<'_>, left_out: &LeftOut) -> String {
+    let left_out = if left_out.is_empty() {
+        String::new()
+    } else {
+        let items: Vec<String> =
+            left_out.iter().map(|(what, count)| format!("{what} × {count}")).collect();
+        format!("Left out to keep this short: {}. All of it is in report.html. ", items.join(", "))
+    };
     let facts: Vec<String> =
         model.plan.facts.iter().map(|(key, value)| format!("{key} {value}")).collect();
     let facts =
         if facts.is_empty() { String::new() } else { format!(" · {}", facts.join(" · ")) };
-    lines.push(format!(
+    format!(
         "<sub>{}</sub>",
         markdown(&format!(
-            "Breakeven {} · run {} · {}{facts}. {}",
+            "{left_out}Breakeven {} · run {} · {}{facts}. {}",
             model.plan.breakeven,
             model.plan.run,
             model.counts_line(),
             columns::legend(model),
         ))
-    ));
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_keeps_its_order_and_what_does_not_is_counted() {
+        let block = |what, rank, lines: &[&str]| Block {
+            what,
+            rank,
+            lines: lines.iter().map(ToString::to_string).collect(),
+        };
+        let blocks = vec![
+            block("table", 2, &["a", "b"]),
+            block("table", 3, &["c", "d", "e"]),
+            block("list", 1, &["f"]),
+        ];
+        let mut left_out = LeftOut::new();
+        assert_eq!(fitting(blocks, 5, &mut left_out), ["a", "b", "f"]);
+        assert_eq!(left_out, LeftOut::from([("table", 1)]));
+    }
 }

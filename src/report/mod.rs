@@ -12,12 +12,16 @@ mod html;
 mod json;
 mod markdown;
 mod model;
+mod outlook;
+pub mod quality;
+pub mod steps;
 mod terminal;
 pub mod text;
 
 pub use findings::{FindingGroup, LostGroup};
 pub use json::{REPORT_VERSION, schema};
-pub use model::{GroupTitle, Model, RunFacts};
+pub use model::{GroupTitle, Link, Model, RunFacts, Scope, Unsupported};
+pub use quality::Quality;
 pub use terminal::{Style, terminal};
 
 use crate::decision::Decision;

@@ -1,11 +1,15 @@
 //! What is shown, whatever the format: computed from plan, events and decision, and nothing else.
 
-use super::ReportError;
+use super::chart::{self, Drawing, Part};
 use super::findings::{self, FindingGroup, LostGroup};
+use super::quality::{self, Quality};
+use super::{ReportError, outlook};
 use crate::decision::{self, Decision, Group, Weighted};
 use crate::model::event::Ending;
+use crate::model::plan::LinkPlan;
 use crate::model::{Event, Plan, Sample, Status};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 /// Everything that a report shows.
 #[derive(Debug, Clone)]
@@ -18,12 +22,62 @@ pub struct Model<'a> {
     pub decision: &'a Decision,
     /// The verdict, in sentences.
     pub sentences: Vec<String>,
+    /// What is decided on its own: each workload on each link and engine.
+    pub scopes: Vec<Scope<'a>>,
     /// What was noticed, the gravest first.
     pub findings: Vec<FindingGroup>,
     /// Samples that do not count, by what became of them and where.
     pub lost: Vec<LostGroup>,
+    /// Cells that were left out because an engine cannot do them.
+    pub unsupported: Vec<Unsupported>,
+    /// Links as they were asked for and measured.
+    pub links: Vec<Link>,
+    /// Noise, drift and order.
+    pub quality: Quality,
     /// Facts about the run.
     pub run: RunFacts,
+    /// Figures, drawn when they are first asked for.
+    drawings: OnceLock<Vec<Drawing>>,
+}
+
+/// One workload on one link and engine. Numbers of different scopes are never paired.
+#[derive(Debug, Clone)]
+pub struct Scope<'a> {
+    /// Its strategies over all changes and candidates, by their weights.
+    pub weighted: &'a [Weighted],
+    /// Positions of its groups among the decision's.
+    pub groups: Vec<usize>,
+    /// The verdict, in sentences.
+    pub sentences: Vec<String>,
+    /// What would change it, in sentences.
+    pub outlook: Vec<String>,
+    /// `workload web, link slow`: those of the three that have several values in this run.
+    pub title: String,
+}
+
+/// Cells that an engine cannot do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Which.
+    pub what: String,
+    /// How many cells were left out.
+    pub cells: usize,
+    /// Why not.
+    pub reason: String,
+    /// What would make it possible.
+    pub advice: String,
+}
+
+/// A link as it was asked for and as it was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// What was asked for; `None` if the plan does not know it.
+    pub asked: Option<LinkPlan>,
+    /// Down and up in bits a second and round-trip time in seconds, measured before its first
+    /// use.
+    pub measured: Option<(f64, f64, f64)>,
 }
 
 /// Facts about a run as a whole.
@@ -86,19 +140,48 @@ impl<'a> Model<'a> {
         samples.sort_by_key(|sample| sample.sample);
         let findings = findings::grouped(events, &samples);
         let lost = findings::lost(&samples);
+        let scopes: Vec<Scope<'a>> =
+            decision.scopes().map(|weighted| Scope::new(decision, weighted)).collect();
         Ok(Self {
             plan,
             decision,
             sentences: decision::sentence(decision),
+            scopes,
             findings,
             lost,
+            unsupported: unsupported(events),
+            links: links(plan, events),
+            quality: quality::of(plan, &samples),
             run: RunFacts {
                 warm_up: samples.iter().filter(|sample| sample.round == 0).count(),
                 counts: counts(&samples),
                 ..run
             },
             samples,
+            drawings: OnceLock::new(),
         })
+    }
+
+    /// Every figure, in the order of `chart::FIGURES`.
+    pub fn drawings(&self) -> Result<&[Drawing], ReportError> {
+        if self.drawings.get().is_none() {
+            let drawn = chart::drawings(self)?;
+            // Whoever else drew them meanwhile drew the same.
+            let _ = self.drawings.set(drawn);
+        }
+        Ok(self.drawings.get().map_or(&[], Vec::as_slice))
+    }
+
+    /// The figure of a kind that shows this part of the run, if there is one.
+    pub fn drawing(&self, figure: &str, part: Part) -> Result<Option<&Drawing>, ReportError> {
+        let is = |drawing: &&Drawing| drawing.figure == figure && drawing.part == part;
+        Ok(self.drawings()?.iter().find(is))
+    }
+
+    /// The groups of a scope.
+    pub fn groups_of(&self, scope: &Scope<'_>) -> impl Iterator<Item = (usize, &'a Group)> {
+        let groups = &self.decision.groups;
+        scope.groups.clone().into_iter().filter_map(|at| Some((at, groups.get(at)?)))
     }
 
     /// Samples of a group and one of its rows that count.
@@ -147,20 +230,8 @@ impl<'a> Model<'a> {
 
     /// `: workload web, link slow`, as far as there are several of them in this run.
     pub fn scope_suffix(&self, of: &Weighted) -> String {
-        let several = |axis: fn(&Weighted) -> &str| {
-            self.decision.weighted.iter().any(|other| axis(other) != axis(of))
-        };
-        let mut place = Vec::new();
-        if several(|w| &w.workload) {
-            place.push(format!("workload {}", of.workload));
-        }
-        if several(|w| &w.link) {
-            place.push(format!("link {}", of.link));
-        }
-        if several(|w| &w.engine) {
-            place.push(format!("engine {}", of.engine));
-        }
-        if place.is_empty() { String::new() } else { format!(": {}", place.join(", ")) }
+        let title = scope_title(self.decision, of);
+        if title.is_empty() { title } else { format!(": {title}") }
     }
 
     /// A sentence, made safe for a format by `escape`, in which the names of strategies stand
@@ -180,6 +251,15 @@ impl<'a> Model<'a> {
             let marked = format!("{open}{}{close}", escape(name));
             text.replace(&escape(&format!("`{name}`")), &marked)
         })
+    }
+
+    /// The command that measures the same once more, as a shell takes it.
+    pub fn command(&self) -> String {
+        let plan = self.plan;
+        let config = plan.config.display().to_string();
+        // A path with a nul byte, which nothing can be called with, is shown as it is.
+        let config = shlex::try_quote(&config).map_or(config.clone(), Into::into);
+        format!("breakeven run {config} --rounds {} --seed {}", plan.rounds, plan.seed)
     }
 
     /// What a group is called: only the axes that have more than one value in this run, and
@@ -230,6 +310,84 @@ impl GroupTitle {
             self.change, self.candidates, self.weight
         )
     }
+}
+
+impl<'a> Scope<'a> {
+    fn new(decision: &'a Decision, weighted: &'a [Weighted]) -> Self {
+        let first = weighted.first();
+        let is_of = |group: &&Group| {
+            first.is_some_and(|of| {
+                (&group.workload, &group.link, &group.engine)
+                    == (&of.workload, &of.link, &of.engine)
+            })
+        };
+        let groups: Vec<usize> = (0..)
+            .zip(&decision.groups)
+            .filter(|(_, group)| is_of(group))
+            .map(|(at, _)| at)
+            .collect();
+        let of_scope: Vec<&Group> = decision.groups.iter().filter(is_of).collect();
+        Self {
+            weighted,
+            groups,
+            sentences: decision::sentences_of(decision, weighted),
+            outlook: outlook::sentences(decision, weighted, &of_scope),
+            title: first.map(|of| scope_title(decision, of)).unwrap_or_default(),
+        }
+    }
+}
+
+/// `workload web, link slow`, as far as there are several of them in a run.
+fn scope_title(decision: &Decision, of: &Weighted) -> String {
+    let several =
+        |axis: fn(&Weighted) -> &str| decision.weighted.iter().any(|other| axis(other) != axis(of));
+    let mut place = Vec::new();
+    if several(|w| &w.workload) {
+        place.push(format!("workload {}", of.workload));
+    }
+    if several(|w| &w.link) {
+        place.push(format!("link {}", of.link));
+    }
+    if several(|w| &w.engine) {
+        place.push(format!("engine {}", of.engine));
+    }
+    place.join(", ")
+}
+
+fn unsupported(events: &[Event]) -> Vec<Unsupported> {
+    let mut all: Vec<Unsupported> = Vec::new();
+    for event in events {
+        let Event::Unsupported { what, cells, reason, advice } = event else { continue };
+        let one = Unsupported {
+            what: what.clone(),
+            cells: cells.len(),
+            reason: reason.clone(),
+            advice: advice.clone(),
+        };
+        // A resumed run finds the same once more.
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all
+}
+
+/// The links that cells name, as last measured.
+fn links(plan: &Plan, events: &[Event]) -> Vec<Link> {
+    let mut names: BTreeSet<&str> = plan.cells.iter().map(|cell| cell.link.as_str()).collect();
+    let mut measured: BTreeMap<&str, (f64, f64, f64)> = BTreeMap::new();
+    for event in events {
+        if let Event::LinkMeasured { link, down_bps, up_bps, rtt_s } = event {
+            names.insert(link);
+            measured.insert(link, (*down_bps, *up_bps, *rtt_s));
+        }
+    }
+    let link = |name: &str| Link {
+        name: name.to_owned(),
+        asked: plan.links.get(name).copied(),
+        measured: measured.get(name).copied(),
+    };
+    names.into_iter().map(link).collect()
 }
 
 fn run_facts(plan: &Plan, events: &[Event]) -> Result<RunFacts, ReportError> {

@@ -2,7 +2,7 @@
 //! puts intervals under their points, then leaves columns out and says which.
 
 use super::findings::FindingGroup;
-use super::model::Model;
+use super::model::{Model, plural};
 use super::text;
 use super::{FORMATS, columns};
 use crate::decision::{Group, Saving, Verdict, Weighted};
@@ -33,6 +33,8 @@ pub fn terminal(model: &Model<'_>, style: Style, dir: &Path) -> String {
     verdict(&mut page, model);
     findings(&mut page, model);
     lost(&mut page, model);
+    unsupported(&mut page, model);
+    links(&mut page, model);
     files(&mut page, dir);
     page.text
 }
@@ -288,6 +290,39 @@ fn lost(page: &mut Page, model: &Model<'_>) {
         let word = page.paint(code, &format!("{:<11}", group.status));
         page.line(&format!("  {word}  {}", text::visible(&group.cell)));
         page.wrapped("               ", "               ", &text::visible(&group.line()));
+    }
+}
+
+fn unsupported(page: &mut Page, model: &Model<'_>) {
+    if model.unsupported.is_empty() {
+        return;
+    }
+    page.heading("Not measured");
+    for one in &model.unsupported {
+        page.line(&format!("  {} ({})", text::visible(&one.what), plural(one.cells, "cell")));
+        page.wrapped("    ", "    ", &text::visible(&one.reason));
+        page.wrapped("    → ", "      ", &text::visible(&one.advice));
+    }
+}
+
+fn links(page: &mut Page, model: &Model<'_>) {
+    if model.links.iter().all(|link| link.measured.is_none()) {
+        return;
+    }
+    page.heading("Links, as measured before their first use");
+    for link in &model.links {
+        let measured = link.measured.map_or_else(
+            || text::NOT_MEASURED.to_owned(),
+            |(down, up, rtt)| {
+                format!(
+                    "{} down, {} up, {} round trip",
+                    text::rate(down),
+                    text::rate(up),
+                    text::milliseconds(rtt)
+                )
+            },
+        );
+        page.wrapped("  ", "    ", &format!("{}: {measured}", text::visible(&link.name)));
     }
 }
 

@@ -95,6 +95,39 @@ pub fn bytes(count: u64) -> String {
     format!("{} {unit}", fixed(value, usize::from(value < 99.95)))
 }
 
+/// Bits a second as networks are sold: `100 Mbit/s`; one decimal below a hundred.
+pub fn rate(bps: f64) -> String {
+    if !bps.is_finite() || bps < 0.0 {
+        return NOT_MEASURED.to_owned();
+    }
+    let (value, unit) = match bps {
+        bps if bps < 999_500.0 => (bps / 1e3, "kbit/s"),
+        bps if bps < 999.5e6 => (bps / 1e6, "Mbit/s"),
+        bps => (bps / 1e9, "Gbit/s"),
+    };
+    let whole = (value - value.round()).abs() < 0.05 || value >= 99.95;
+    format!("{} {unit}", fixed(value, usize::from(!whole)))
+}
+
+/// A short time in milliseconds: `20 ms`, `0.3 ms`.
+pub fn milliseconds(seconds: f64) -> String {
+    let value = seconds * 1e3;
+    if !value.is_finite() {
+        return NOT_MEASURED.to_owned();
+    }
+    let whole = (value - value.round()).abs() < 0.05 || value >= 99.95;
+    format!("{} ms", fixed(value, usize::from(!whole)))
+}
+
+/// A deviation as per cent with its sign: `+1.2 %`.
+pub fn deviation(share: f64) -> String {
+    if share.is_finite() {
+        format!("{} %", signed(share * 100.0, 1))
+    } else {
+        NOT_MEASURED.to_owned()
+    }
+}
+
 /// A share of builds: `60 %`, `2.5 %`.
 pub fn weight(share: f64) -> String {
     let value = share * 100.0;
@@ -240,6 +273,12 @@ mod tests {
             [999, 1_000, 999_499, 999_950, 12_345_678, 5_000_000_000].map(bytes),
             ["999 B", "1.0 kB", "999 kB", "1.0 MB", "12.3 MB", "5.0 GB"]
         );
+        assert_eq!(
+            [128e3, 20e6, 100.4e6, 5.26e6, 2.5e9].map(rate),
+            ["128 kbit/s", "20 Mbit/s", "100 Mbit/s", "5.3 Mbit/s", "2.5 Gbit/s"]
+        );
+        assert_eq!([0.02, 0.000_31].map(milliseconds), ["20 ms", "0.3 ms"]);
+        assert_eq!([0.0123, -0.05, 0.0].map(deviation), ["+1.2 %", "-5.0 %", "0.0 %"]);
         assert_eq!([59.4, 60.0, 3_725.0].map(duration), ["59 s", "1 min 0 s", "1 h 2 min"]);
         assert_eq!([0.6, 1.0 / 3.0, 0.125].map(weight), ["60 %", "33.3 %", "12.5 %"]);
     }

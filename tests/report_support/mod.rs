@@ -1,18 +1,19 @@
-//! A hand-made run with figures such as a real one has: the fixture's service, two builders, three
-//! strategies, two changes, with and without a cache left by an earlier job.
+//! Hand-made runs with figures such as real ones have: the fixture's service, two builders, three
+//! strategies, two changes, with and without a cache left by an earlier job; and the same on several
+//! links and engines.
 
 use breakeven::decision::{self, Decision};
 use breakeven::model::event::{Ending, JOURNAL_VERSION};
 use breakeven::model::finding;
 use breakeven::model::plan::{
-    ArchivePlan, Availability, Candidate, Change, EnginePlan, Limits, LinkPlan, PLAN_VERSION,
-    RegistryPlan, Relevance, Workload,
+    ArchivePlan, Availability, Candidate, Change, EnginePlan, Keep, Limits, LinkPlan, PLAN_VERSION,
+    RegistryPlan, Relevance, Store, Workload,
 };
 use breakeven::model::{
-    Builder, Cell, Event, Finding, FindingKind, Phase, PhaseRecord, Plan, PullMode, Sample, State,
-    Status, StepRecord,
+    Builder, Cell, CellKey, Event, Finding, FindingKind, Phase, PhaseRecord, Plan, PullMode,
+    Sample, State, Status, StepRecord,
 };
-use breakeven::report::{self, Model, ReportFile};
+use breakeven::report::{self, ReportFile};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -26,7 +27,12 @@ pub struct Run {
 impl Run {
     /// So many rounds of everything, nothing wrong but what `change` does to each sample.
     pub fn new(rounds: u32, change: impl Fn(&mut Sample)) -> Self {
-        let plan = plan(rounds);
+        Self::of(plan(rounds), change)
+    }
+
+    /// A run of this plan.
+    fn of(plan: Plan, change: impl Fn(&mut Sample)) -> Self {
+        let rounds = plan.rounds;
         let mut events = vec![Event::RunStarted {
             version: JOURNAL_VERSION,
             run: plan.run.clone(),
@@ -76,6 +82,62 @@ impl Run {
         });
         let finding = Finding::new(&finding::BYTES_NOT_COUNTED, "registry 127.0.0.1:5005");
         run.events.insert(1, Event::RunFinding { finding });
+        run
+    }
+
+    /// Three links, two engines, one of which cannot export caches, a strategy that only reads, and
+    /// something of everything that can go wrong.
+    pub fn wide() -> Self {
+        let plan = wide_plan(6);
+        let mut run = Self::of(plan, |sample| {
+            let key = sample.cell.key().0;
+            match sample.round {
+                // Somebody else's work on the machine.
+                3 => sample.phases.iter_mut().for_each(|row| row.duration_s *= 1.12),
+                2 if key == "article/app/branch+main/inline/buildkit/office/modern" => spoil(
+                    sample,
+                    Status::Invalid,
+                    "the cache was asked for and no step hit",
+                    Some((&finding::SOURCE_WITHOUT_HIT, "0 of 8 steps hit")),
+                ),
+                5 if key == "article/deps/branch+main/cold/buildkit/slow/shared" => {
+                    sample.phases.truncate(1);
+                    spoil(
+                        sample,
+                        Status::Failed,
+                        "push 127.0.0.1:5005/article:branch failed: unexpected EOF",
+                        None,
+                    );
+                }
+                _ => {}
+            }
+        });
+        let mut before: Vec<Event> = Vec::new();
+        for (name, link) in &run.plan.links {
+            before.push(Event::LinkMeasured {
+                link: name.clone(),
+                down_bps: link.down_bps.map_or(9.4e9, |bps| bps * 0.991),
+                up_bps: link
+                    .up_bps
+                    .map_or(8.1e9, |bps| bps * if name == "slow" { 0.91 } else { 1.004 }),
+                rtt_s: link.rtt_s + 0.000_3,
+            });
+        }
+        before.push(Event::RunFinding {
+            finding: Finding::new(&finding::LINK_NOT_AS_ASKED, "slow: 4.6 Mbit/s up of 5.0 Mbit/s"),
+        });
+        for strategy in ["registry-max", "registry-read-only"] {
+            before.push(Event::Unsupported {
+                what: format!("{strategy} (buildkit) on engine shared"),
+                cells: (0..12).map(|_| CellKey(strategy.to_owned())).collect(),
+                reason: "the engine does not know the cache exporter `registry`".to_owned(),
+                advice:
+                    "Use an engine with the containerd image store, such as one of [engine.NAME] \
+                         with kind = \"private\"."
+                        .to_owned(),
+            });
+        }
+        run.events.splice(1..1, before);
         run
     }
 
@@ -129,18 +191,6 @@ impl Run {
         run
     }
 
-    /// The usual run, stopped in the middle of a sample of the fourth round.
-    pub fn interrupted() -> Self {
-        let mut run = Self::usual();
-        run.events.truncate(62);
-        if let Some(Event::SampleFinished { sample }) = run.events.last_mut() {
-            sample.phases.truncate(1);
-            spoil(sample, Status::Interrupted, "the run was interrupted", None);
-        }
-        run.end(Ending::Interrupted, "stopped by SIGINT");
-        run
-    }
-
     /// The usual run, killed: the journal just stops.
     pub fn killed() -> Self {
         let mut run = Self::usual();
@@ -148,7 +198,7 @@ impl Run {
         run
     }
 
-    fn end(&mut self, ending: Ending, reason: &str) {
+    pub fn end(&mut self, ending: Ending, reason: &str) {
         let samples = self.events.len() as f64;
         self.events.push(Event::RunEnded {
             ending,
@@ -174,24 +224,14 @@ impl Run {
     pub fn files(&self) -> Vec<ReportFile> {
         report::render(&self.plan, &self.events, self.decision()).expect("a report can be made")
     }
-
-    pub fn file(&self, name: &str) -> String {
-        let files = self.files();
-        let found = files.iter().find(|file| file.path.to_str() == Some(name));
-        let names: Vec<_> = files.iter().map(|file| &file.path).collect();
-        let found = found.unwrap_or_else(|| panic!("no {name} among {names:?}"));
-        String::from_utf8(found.bytes.clone()).expect("every format is text")
-    }
-
-    pub fn terminal(&self, width: usize, color: bool) -> String {
-        let model =
-            Model::new(&self.plan, &self.events, self.decision()).expect("a model can be made");
-        let style = report::Style { color, width };
-        report::terminal(&model, style, "reports/20260302-090000-k7".as_ref())
-    }
 }
 
-fn spoil(sample: &mut Sample, status: Status, reason: &str, finding: Option<(&FindingKind, &str)>) {
+pub fn spoil(
+    sample: &mut Sample,
+    status: Status,
+    reason: &str,
+    finding: Option<(&FindingKind, &str)>,
+) {
     sample.status = status;
     sample.reason = reason.to_owned();
     sample.findings.extend(finding.map(|(kind, detail)| Finding::new(kind, detail)));
@@ -288,6 +328,56 @@ fn plan(rounds: u32) -> Plan {
     }
 }
 
+fn wide_plan(rounds: u32) -> Plan {
+    let link = |down, up, rtt_s| LinkPlan { down_bps: down, up_bps: up, rtt_s };
+    let private = EnginePlan::Private {
+        host: None,
+        image: "breakeven-engine:1".to_owned(),
+        store: Some(Store::Containerd),
+        keep: Keep::Sample,
+    };
+    let mut plan = Plan {
+        links: BTreeMap::from([
+            ("slow".to_owned(), link(Some(20e6), Some(5e6), 0.04)),
+            ("office".to_owned(), link(Some(100e6), Some(40e6), 0.02)),
+            ("fast".to_owned(), link(Some(1e9), Some(1e9), 0.002)),
+        ]),
+        engines: BTreeMap::from([
+            ("shared".to_owned(), EnginePlan::Shared { host: None }),
+            ("modern".to_owned(), private),
+        ]),
+        ..plan(rounds)
+    };
+    let mut cells = Vec::new();
+    for (engine, link) in
+        plan.engines.keys().flat_map(|engine| plan.links.keys().map(move |link| (engine, link)))
+    {
+        for cell in &plan.cells {
+            let cell = Cell { link: link.clone(), engine: engine.clone(), ..cell.clone() };
+            if engine == "modern" && cell.strategy == "inline" {
+                cells.push(Cell { strategy: "registry-max".to_owned(), ..cell.clone() });
+                let state = if cell.state == State::Steady { State::ReadOnly } else { State::Cold };
+                let strategy = "registry-read-only".to_owned();
+                cells.push(Cell { strategy, state, ..cell.clone() });
+            }
+            cells.push(cell);
+        }
+    }
+    plan.cells = cells;
+    plan
+}
+
+/// What a link adds to moving so many bytes with so many requests.
+fn on_the_wire(link: &str, down: u64, up: u64, requests: u64) -> f64 {
+    let (down_bps, up_bps, rtt_s) = match link {
+        "slow" => (20e6, 5e6, 0.04),
+        "office" => (100e6, 40e6, 0.02),
+        "fast" => (1e9, 1e9, 0.002),
+        _ => return 0.0,
+    };
+    down as f64 * 8.0 / down_bps + up as f64 * 8.0 / up_bps + requests as f64 * rtt_s
+}
+
 /// What a job does: its phases with the operation, what it is done on, and seconds.
 fn job(cell: &Cell) -> Vec<(Phase, &'static str, &'static str, f64)> {
     const IMAGE: &str = "127.0.0.1:5005/article:branch";
@@ -299,6 +389,16 @@ fn job(cell: &Cell) -> Vec<(Phase, &'static str, &'static str, f64)> {
             let seconds = if cell.builder == Builder::Classic { 15.1 } else { 13.2 };
             vec![build(seconds), (Phase::Push, "push", IMAGE, 0.62)]
         }
+        ("registry-max", State::Populate) => {
+            vec![build(16.2), (Phase::Push, "push", IMAGE, 0.62)]
+        }
+        ("registry-max", _) => {
+            vec![build(if deps { 9.8 } else { 2.4 }), (Phase::Push, "push", IMAGE, 0.31)]
+        }
+        ("registry-read-only", State::ReadOnly) => {
+            vec![build(if deps { 8.7 } else { 1.6 }), (Phase::Push, "push", IMAGE, 0.31)]
+        }
+        ("registry-read-only", _) => vec![build(13.3), (Phase::Push, "push", IMAGE, 0.6)],
         ("inline", State::Populate) => vec![build(13.9), (Phase::Push, "push", IMAGE, 0.7)],
         ("inline", _) => {
             vec![build(if deps { 12.4 } else { 2.1 }), (Phase::Push, "push", IMAGE, 0.31)]
@@ -324,25 +424,39 @@ fn job(cell: &Cell) -> Vec<(Phase, &'static str, &'static str, f64)> {
 }
 
 fn sample(number: u32, round: u32, position: u32, cell: &Cell) -> Sample {
-    let steady = cell.state == State::Steady;
+    let steady = matches!(cell.state, State::Steady | State::ReadOnly);
     let mut phases = Vec::new();
     for (seq, (phase, operation, reference, seconds)) in (0..).zip(job(cell)) {
-        let duration_s = seconds * noise(number, seq);
         let storage = matches!(phase, Phase::Fetch | Phase::Store);
         let bytes = storage.then_some(24_117_248).filter(|_| operation != "fetch (missing)");
-        let record = |operation: &str, duration_s, within| PhaseRecord {
+        let mut moved = (
+            bytes.filter(|_| phase == Phase::Fetch),
+            bytes.filter(|_| phase == Phase::Store),
+            None,
+        );
+        if cell.link != "loopback" {
+            moved = counted(cell, phase, moved);
+        }
+        let (down, up, requests) = moved;
+        let wire =
+            on_the_wire(&cell.link, down.unwrap_or(0), up.unwrap_or(0), requests.unwrap_or(0));
+        let duration_s = (seconds + wire) * noise(number, seq);
+        let record = |operation: &str, duration_s, within: bool| PhaseRecord {
             seq,
             phase,
             operation: operation.to_owned(),
             reference: reference.to_owned(),
             duration_s,
-            bytes_down: bytes.filter(|_| phase == Phase::Fetch),
-            bytes_up: bytes.filter(|_| phase == Phase::Store),
-            requests: None,
+            bytes_down: down.filter(|_| !within),
+            bytes_up: up.filter(|_| !within),
+            requests: requests.filter(|_| !within),
             within,
         };
         phases.push(record(operation, duration_s, false));
         if phase == Phase::Build && cell.builder == Builder::Buildkit {
+            if steady {
+                phases.push(record("import", duration_s * 0.05, true));
+            }
             phases.push(record("steps", duration_s * 0.8, true));
             phases.push(record("export", duration_s * 0.15, true));
         }
@@ -388,6 +502,37 @@ fn sample(number: u32, round: u32, position: u32, cell: &Cell) -> Sample {
         reset_s: 0.4,
         overhead_s: 0.02,
         findings: Vec::new(),
+    }
+}
+
+/// Bytes and requests of a phase on a link that counts them.
+fn counted(
+    cell: &Cell,
+    phase: Phase,
+    (down, up, _): (Option<u64>, Option<u64>, Option<u64>),
+) -> (Option<u64>, Option<u64>, Option<u64>) {
+    let found = matches!(cell.state, State::Steady | State::ReadOnly);
+    let app = cell.change == "app";
+    match phase {
+        Phase::Push if found && app => (Some(4_200), Some(900_000), Some(14)),
+        Phase::Push if found => (Some(4_200), Some(8_400_000), Some(18)),
+        Phase::Push => (Some(6_100), Some(21_300_000), Some(31)),
+        Phase::Build => {
+            let down = match cell.strategy.as_str() {
+                "cold" | "save-load-stages" => 0,
+                _ if !found => 1_800,
+                "inline" => 12_600_000,
+                _ => 19_400_000,
+            };
+            let up = match (cell.strategy.as_str(), cell.state) {
+                ("registry-max", State::Populate) => 24_000_000,
+                ("registry-max", _) => 1_600_000,
+                _ => 0,
+            };
+            (Some(down), Some(up), Some(if down == 0 { 0 } else { 12 }))
+        }
+        Phase::Fetch | Phase::Store => (down, up, Some(1)),
+        _ => (down, up, None),
     }
 }
 

@@ -1,13 +1,36 @@
-//! A thin layer over `plotters`: text, lines and boxes at pixels, with errors of ours.
+//! A thin layer over `plotters`: text, lines, boxes and dots at pixels, with errors of ours.
+//!
+//! Colours are those of a light page. [`super::palette::dark_rules`] turns them into those of a
+//! dark one by their value, so that a picture needs no classes and reads well without any style.
 
-use super::palette::PAPER;
+use super::palette::{GREY, INK, PAPER};
 use crate::report::{ReportError, text};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Fonts are named, not embedded: the reader's own are used.
-const FONT: &str = "Helvetica, Arial, 'DejaVu Sans', sans-serif";
+const FONT: &str = "sans-serif";
+const FONTS: &str = "system-ui, Helvetica, Arial, 'DejaVu Sans', sans-serif";
+
+/// What `plotters` writes at every element although it is so anyway. A chart of thousands of
+/// samples is half as large without. Text from outside cannot hold them: its quotes are escaped.
+const NEEDLESS: [&str; 5] = [
+    " opacity=\"1\"",
+    " stroke=\"none\"",
+    " stroke-width=\"1\"",
+    " text-anchor=\"start\"",
+    " font-family=\"sans-serif\"",
+];
+
+/// What a picture is about, for those who cannot see it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// Its name.
+    pub title: &'a str,
+    /// What it shows, in figures.
+    pub desc: &'a str,
+}
 
 /// Where a text is fixed to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +48,12 @@ pub(super) struct Pen {
     pub bold: bool,
 }
 
+/// Pens of every figure.
+pub(super) const TITLE: Pen = Pen { size: 17, color: INK, bold: true };
+pub(super) const LABEL: Pen = Pen { size: 14, color: INK, bold: true };
+pub(super) const VALUE: Pen = Pen { size: 13, color: INK, bold: false };
+pub(super) const SMALL: Pen = Pen { size: 12, color: GREY, bold: false };
+
 /// A picture that is being drawn.
 pub(super) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
@@ -36,18 +65,34 @@ fn fault(error: impl ToString) -> ReportError {
 
 /// Draws a picture of this size in pixels.
 pub(super) fn draw(
-    (width, height): (u32, u32),
+    (width, height): (i32, i32),
+    about: About<'_>,
     paint: impl FnOnce(&Canvas<'_>) -> Result<(), ReportError>,
 ) -> Result<String, ReportError> {
+    let size = |pixels: i32| u32::try_from(pixels).unwrap_or(1);
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, (size(width), size(height)));
+        let area = area.into_drawing_area();
         area.fill(&PAPER).map_err(fault)?;
         let canvas = Canvas { area };
         paint(&canvas)?;
         canvas.area.present().map_err(fault)?;
     }
-    Ok(svg)
+    Ok(labelled(&svg, about))
+}
+
+/// The picture without needless attributes, with a name and a description.
+fn labelled(svg: &str, about: About<'_>) -> String {
+    let svg = NEEDLESS.iter().fold(svg.to_owned(), |svg, needless| svg.replace(needless, ""));
+    let named = format!("<svg role=\"img\" font-family=\"{}\" ", FONTS.replace('\'', "&apos;"));
+    let (head, body) = svg.split_once('\n').unwrap_or((&svg, ""));
+    format!(
+        "{}\n<title>{}</title>\n<desc>{}</desc>\n{body}",
+        head.replacen("<svg ", &named, 1),
+        text::html(about.title),
+        text::html(about.desc)
+    )
 }
 
 impl Canvas<'_> {
@@ -95,8 +140,27 @@ impl Canvas<'_> {
         self.area.draw(&PathElement::new([from, to], color.stroke_width(width))).map_err(fault)
     }
 
-    /// A translucent dot.
+    /// A line through several points.
+    pub fn path(
+        &self,
+        points: &[(i32, i32)],
+        color: RGBColor,
+        width: u32,
+    ) -> Result<(), ReportError> {
+        self.area.draw(&PathElement::new(points, color.stroke_width(width))).map_err(fault)
+    }
+
+    /// A translucent dot: one sample.
     pub fn dot(&self, at: (i32, i32), color: RGBColor) -> Result<(), ReportError> {
         self.area.draw(&Circle::new(at, 3, color.mix(0.45).filled())).map_err(fault)
+    }
+
+    /// Text that is read from below.
+    pub fn upright(&self, at: (i32, i32), pen: Pen, text: &str) -> Result<(), ReportError> {
+        let size = f64::from(pen.size) * 1.24;
+        let style = TextStyle::from((FONT, size).into_font().transform(FontTransform::Rotate270))
+            .color(&pen.color)
+            .pos(Pos::new(HPos::Center, VPos::Center));
+        self.area.draw_text(&text::visible(text), &style, at).map_err(fault)
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! A new figure is one new file here and one line in [`FIGURES`].
 
+mod axis;
 mod canvas;
+mod drift;
+mod frame;
 mod palette;
 mod phases;
 
@@ -17,39 +20,53 @@ pub struct Figure {
     pub draw: fn(&Model<'_>) -> Result<Vec<Drawing>, ReportError>,
 }
 
+/// What part of the run a figure shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// One of the decision's groups, by position.
+    Group(usize),
+    /// One of the model's scopes, by position.
+    Scope(usize),
+    /// All of it.
+    Run,
+}
+
 /// A drawn figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drawing {
-    /// Which of the decision's groups it shows, by position.
-    pub group: usize,
+    /// Which of [`FIGURES`] it is.
+    pub figure: &'static str,
+    /// What it shows.
+    pub part: Part,
     /// File name below `charts/`.
     pub file: String,
-    /// What it shows, for those who cannot see it.
-    pub title: String,
     /// The picture.
     pub svg: String,
 }
 
 /// Every figure, in the order in which reports show them.
-pub static FIGURES: &[Figure] = &[phases::FIGURE];
+pub static FIGURES: &[Figure] = &[phases::FIGURE, drift::FIGURE];
 
 /// The row of `FORMATS` for charts.
 pub(super) const FORMAT: Format = Format {
     name: "charts",
-    files: &["charts/phases-*.svg"],
-    summary: "stacked phases of every strategy, with each sample and the interval",
+    files: &["charts/*.svg"],
+    summary: "every figure of the page as a file of its own",
     render,
 };
 
 fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
-    let mut files = Vec::new();
-    for drawing in drawings(model)? {
-        files.push(ReportFile {
-            path: ["charts", &drawing.file].iter().collect(),
-            bytes: drawing.svg.into_bytes(),
-        });
-    }
-    Ok(files)
+    let style = format!("<style>\n{}</style>\n<title>", dark_style());
+    let file = |drawing: &Drawing| ReportFile {
+        path: ["charts", &drawing.file].iter().collect(),
+        bytes: drawing.svg.replacen("<title>", &style, 1).into_bytes(),
+    };
+    Ok(model.drawings()?.iter().map(file).collect())
+}
+
+/// The style that makes pictures fit for a dark page, on screens; paper stays white.
+pub(super) fn dark_style() -> String {
+    format!("@media screen and (prefers-color-scheme: dark) {{\n{}}}\n", palette::dark_rules())
 }
 
 /// Every figure of a report.
@@ -57,7 +74,12 @@ pub(super) fn drawings(model: &Model<'_>) -> Result<Vec<Drawing>, ReportError> {
     let mut drawings: Vec<Drawing> = Vec::new();
     for figure in FIGURES {
         for mut drawing in (figure.draw)(model)? {
-            let stem = format!("{}-{}", figure.name, file_part(&drawing.file));
+            let stem = match drawing.part {
+                Part::Run => figure.name.to_owned(),
+                Part::Group(_) | Part::Scope(_) => {
+                    format!("{}-{}", figure.name, file_part(&drawing.file))
+                }
+            };
             let mut name = format!("{stem}.svg");
             let mut number = 2;
             while drawings.iter().any(|other| other.file == name) {

@@ -3,13 +3,15 @@
 //! A bar is the medians of its phases one after another. Across its end lies the median of the
 //! whole job with its interval, and beneath it a dot for each sample.
 
-use super::canvas::{Anchor, Canvas, Pen, draw};
-use super::palette::{GREY, GRID, INK, of};
-use super::{Drawing, Figure};
+use super::axis::Linear;
+use super::canvas::{About, Anchor, Canvas, LABEL, SMALL, TITLE, VALUE, draw};
+use super::palette::{BUILD_PARTS, GREY, GRID, INK, of};
+use super::{Drawing, Figure, Part};
 use crate::decision::{Group, Row, Verdict};
 use crate::model::Phase;
 use crate::report::model::plural;
 use crate::report::{Model, ReportError, columns, text};
+use plotters::style::RGBColor;
 
 /// The row of `FIGURES`.
 pub(super) const FIGURE: Figure = Figure { name: "phases", draw: draw_all };
@@ -24,11 +26,6 @@ const BAR: i32 = 22;
 const DOTS: i32 = BAR + 11;
 const FOOT: i32 = 66;
 
-const TITLE: Pen = Pen { size: 17, color: INK, bold: true };
-const LABEL: Pen = Pen { size: 14, color: INK, bold: true };
-const VALUE: Pen = Pen { size: 13, color: INK, bold: false };
-const SMALL: Pen = Pen { size: 12, color: GREY, bold: false };
-
 fn draw_all(model: &Model<'_>) -> Result<Vec<Drawing>, ReportError> {
     let groups = model.decision.groups.iter().enumerate();
     groups.map(|(number, group)| draw_group(model, number, group)).collect()
@@ -37,11 +34,13 @@ fn draw_all(model: &Model<'_>) -> Result<Vec<Drawing>, ReportError> {
 fn draw_group(model: &Model<'_>, number: usize, group: &Group) -> Result<Drawing, ReportError> {
     let title = model.title(group).line();
     let bars: Vec<Bar<'_>> = group.rows.iter().map(|row| Bar::new(model, group, row)).collect();
-    let scale = Scale::over(bars.iter().map(Bar::longest));
+    let scale = Linear::from_zero((LEFT, RIGHT), bars.iter().map(Bar::longest));
     // More strategies than anyone could look at would not fit the numbers of pixels either.
     let rows = bars.len().clamp(1, 500) as i32;
-    let height = u32::try_from(TOP + rows * ROW + FOOT).unwrap_or(u32::MAX);
-    let svg = draw((WIDTH as u32, height), |canvas| {
+    let size = (WIDTH, TOP + rows * ROW + FOOT);
+    let desc = bars.iter().map(Bar::sentence).collect::<Vec<_>>().join(" ");
+    let about = About { title: &format!("Where the time goes: {title}"), desc: &desc };
+    let svg = draw(size, about, |canvas| {
         let bottom = TOP + rows * ROW;
         canvas.text((20, 26), Anchor::Left, TITLE, &text::shortened(&text::visible(&title), 78))?;
         legend(canvas, &bars)?;
@@ -58,7 +57,7 @@ fn draw_group(model: &Model<'_>, number: usize, group: &Group) -> Result<Drawing
     if model.decision.groups.iter().any(|other| other.engine != group.engine) {
         place.push(&group.engine);
     }
-    Ok(Drawing { group: number, file: place.join("-"), title, svg })
+    Ok(Drawing { figure: FIGURE.name, part: Part::Group(number), file: place.join("-"), svg })
 }
 
 struct Bar<'a> {
@@ -81,7 +80,7 @@ impl<'a> Bar<'a> {
         self.totals.iter().copied().fold(self.stacked().max(high), f64::max)
     }
 
-    fn draw(&self, canvas: &Canvas<'_>, scale: &Scale, top: i32) -> Result<(), ReportError> {
+    fn draw(&self, canvas: &Canvas<'_>, scale: &Linear, top: i32) -> Result<(), ReportError> {
         let row = self.row;
         let label = text::shortened(&text::visible(&row.strategy), 18);
         canvas.text((LEFT - 14, top + 9), Anchor::Right, LABEL, &label)?;
@@ -92,22 +91,68 @@ impl<'a> Bar<'a> {
             let Some(value) = row.phases.get(&phase).filter(|value| value.is_finite()) else {
                 continue;
             };
-            let (left, right) = (scale.x(from), scale.x(from + value));
+            let (left, right) = (scale.at(from), scale.at(from + value));
             canvas.filled((left, top), (right, top + BAR), of(phase))?;
+            if phase == Phase::Build {
+                self.build_parts(canvas, scale, top, (from, from + value))?;
+            }
             from += value;
         }
         self.whole_job(canvas, scale, top)?;
         self.figures(canvas, top)
     }
 
-    fn whole_job(&self, canvas: &Canvas<'_>, scale: &Scale, top: i32) -> Result<(), ReportError> {
+    /// What the builder itself timed, within the build's box; what remains of it keeps the colour
+    /// of the build. The median of a part is its own, so that parts may be longer than the whole.
+    fn build_parts(
+        &self,
+        canvas: &Canvas<'_>,
+        scale: &Linear,
+        top: i32,
+        (mut from, end): (f64, f64),
+    ) -> Result<(), ReportError> {
+        for (part, color) in BUILD_PARTS {
+            let seconds = self.row.build_parts.get(part).copied().filter(|value| value.is_finite());
+            let until = (from + seconds.unwrap_or(0.0)).min(end);
+            let (left, right) = (scale.at(from), scale.at(until));
+            if right > left {
+                canvas.filled((left, top), (right, top + BAR), color)?;
+            }
+            from = until;
+        }
+        Ok(())
+    }
+
+    /// The bar in words.
+    fn sentence(&self) -> String {
+        let row = self.row;
+        let total = row.total_s.as_ref().map(text::seconds_parts).map(text::joined);
+        let phases: Vec<String> = Phase::ALL
+            .iter()
+            .filter_map(|phase| {
+                let value = row.phases.get(phase)?;
+                Some(format!("{phase} {} s", text::plain_seconds(*value)))
+            })
+            .collect();
+        let phases =
+            if phases.is_empty() { String::new() } else { format!(": {}", phases.join(", ")) };
+        format!(
+            "{} ({}), {}: median {}{phases}.",
+            row.strategy,
+            row.builder,
+            row.state,
+            total.unwrap_or_else(|| text::NOT_MEASURED.to_owned())
+        )
+    }
+
+    fn whole_job(&self, canvas: &Canvas<'_>, scale: &Linear, top: i32) -> Result<(), ReportError> {
         // Three heights, so that jobs that took the same time do not hide one another.
         for (total, lift) in self.totals.iter().zip([0, -4, 4].into_iter().cycle()) {
-            canvas.dot((scale.x(*total), top + DOTS + lift), INK)?;
+            canvas.dot((scale.at(*total), top + DOTS + lift), INK)?;
         }
         let Some(total) = self.row.total_s else { return Ok(()) };
         let y = top + BAR / 2;
-        let [low, point, high] = [total.low, total.point, total.high].map(|value| scale.x(value));
+        let [low, point, high] = [total.low, total.point, total.high].map(|value| scale.at(value));
         canvas.line((low, y), (high, y), INK, 2)?;
         for end in [low, high] {
             canvas.line((end, y - 5), (end, y + 5), INK, 2)?;
@@ -145,19 +190,30 @@ const fn short(verdict: Verdict) -> &'static str {
 fn legend(canvas: &Canvas<'_>, bars: &[Bar<'_>]) -> Result<(), ReportError> {
     let mut x = LEFT;
     for phase in Phase::ALL {
-        if !bars.iter().any(|bar| bar.row.phases.contains_key(&phase)) {
-            continue;
+        if bars.iter().any(|bar| bar.row.phases.contains_key(&phase)) {
+            x = entry(canvas, x, of(phase), phase.as_str())?;
         }
-        canvas.filled((x, 50), (x + 14, 64), of(phase))?;
-        canvas.text((x + 20, 57), Anchor::Left, VALUE, phase.as_str())?;
-        x += 78;
+        if phase == Phase::Build {
+            for (part, color) in BUILD_PARTS {
+                if bars.iter().any(|bar| bar.row.build_parts.contains_key(part)) {
+                    x = entry(canvas, x, color, part)?;
+                }
+            }
+        }
     }
     Ok(())
 }
 
-fn grid(canvas: &Canvas<'_>, scale: &Scale, bottom: i32) -> Result<(), ReportError> {
+/// One entry of the legend; says where the next one begins.
+fn entry(canvas: &Canvas<'_>, x: i32, color: RGBColor, name: &str) -> Result<i32, ReportError> {
+    canvas.filled((x, 50), (x + 14, 64), color)?;
+    canvas.text((x + 20, 57), Anchor::Left, VALUE, name)?;
+    Ok(x + 38 + 7 * name.len() as i32)
+}
+
+fn grid(canvas: &Canvas<'_>, scale: &Linear, bottom: i32) -> Result<(), ReportError> {
     for tick in scale.ticks() {
-        let x = scale.x(tick);
+        let x = scale.at(tick);
         canvas.line((x, TOP - 6), (x, bottom), GRID, 1)?;
         canvas.text((x, bottom + 12), Anchor::Middle, SMALL, &scale.label(tick))?;
     }
@@ -176,66 +232,3 @@ fn foot(canvas: &Canvas<'_>, bottom: i32) -> Result<(), ReportError> {
 
 const FOOT_TEXT: &str = "Bar: median of each phase. Dots: whole jobs, one per sample. \
                          Whisker: their median with its 95 % interval. + is faster.";
-
-/// Seconds to pixels.
-struct Scale {
-    end: f64,
-    step: f64,
-}
-
-impl Scale {
-    /// From 0 over all of these values, in at most eight round steps.
-    fn over(values: impl Iterator<Item = f64>) -> Self {
-        let longest = values.filter(|value| value.is_finite()).fold(0.0, f64::max).max(0.001);
-        let raw = longest / 8.0;
-        let power = 10_f64.powf(raw.log10().floor());
-        let step = [1.0, 2.0, 5.0, 10.0]
-            .into_iter()
-            .map(|factor| factor * power)
-            .find(|step| *step >= raw)
-            .unwrap_or(10.0 * power);
-        Self { end: (longest / step).ceil() * step, step }
-    }
-
-    fn x(&self, value: f64) -> i32 {
-        let share = (value / self.end).clamp(0.0, 1.0);
-        LEFT + (share * f64::from(RIGHT - LEFT)).round() as i32
-    }
-
-    fn ticks(&self) -> impl Iterator<Item = f64> {
-        let count = (self.end / self.step).round() as u32;
-        let step = self.step;
-        (0..=count).map(move |number| f64::from(number) * step)
-    }
-
-    fn label(&self, tick: f64) -> String {
-        let decimals = (-self.step.log10().floor()).max(0.0) as usize;
-        format!("{tick:.decimals$}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_are_round_and_cover_everything() {
-        for (longest, expected) in [
-            (12.4, vec!["0", "2", "4", "6", "8", "10", "12", "14"]),
-            (0.55, vec!["0.0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6"]),
-        ] {
-            let scale = Scale::over([longest].into_iter());
-            let labels: Vec<String> = scale.ticks().map(|tick| scale.label(tick)).collect();
-            assert_eq!(labels, expected);
-            assert!(scale.x(longest) <= RIGHT);
-        }
-    }
-
-    #[test]
-    fn nothing_measured_still_has_a_scale() {
-        let scale = Scale::over(std::iter::empty());
-        assert!(scale.ticks().count() > 1);
-        assert_eq!(scale.x(0.0), LEFT);
-        assert_eq!(scale.x(f64::INFINITY), RIGHT);
-    }
-}

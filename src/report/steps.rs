@@ -1,0 +1,144 @@
+//! Which Dockerfile instructions were taken from a cache, by strategy.
+
+use super::Model;
+use crate::decision::{Group, Row};
+use crate::model::Sample;
+use crate::stats::Values;
+use std::collections::BTreeMap;
+
+/// The instructions of a group: one row each, one entry per strategy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepTable {
+    /// In the order of the Dockerfile.
+    pub steps: Vec<StepRow>,
+}
+
+/// One instruction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepRow {
+    /// The stage: its name, or its number where it has none.
+    pub stage: String,
+    /// Position within the stage.
+    pub step: u32,
+    /// The instruction as the builder shows it.
+    pub instruction: String,
+    /// What became of it under each of the group's rows; `None` where no job came across it.
+    pub under: Vec<Option<StepUse>>,
+}
+
+/// What became of an instruction under a strategy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepUse {
+    /// Jobs that came across it.
+    pub n: usize,
+    /// Those that took it from a cache whenever they did.
+    pub hits: usize,
+    /// Median seconds of those that carried it out, where the builder says.
+    pub ran_s: Option<f64>,
+}
+
+/// Jobs' encounters with one instruction: whether it was a hit, and seconds where it was none.
+type Encounters = Vec<(bool, Option<f64>)>;
+
+/// The table of a group.
+pub fn table(model: &Model<'_>, group: &Group) -> StepTable {
+    let stages: Vec<&str> = model
+        .plan
+        .workloads
+        .get(&group.workload)
+        .map(|workload| workload.layout.iter().map(|stage| stage.name.as_str()).collect())
+        .unwrap_or_default();
+    let rank = |stage: &str| stages.iter().position(|known| *known == stage).unwrap_or(usize::MAX);
+    let mut instructions: BTreeMap<(usize, &str, u32), &str> = BTreeMap::new();
+    let mut under: Vec<BTreeMap<(&str, u32), Encounters>> = Vec::new();
+    for row in &group.rows {
+        let mut uses: BTreeMap<(&str, u32), Encounters> = BTreeMap::new();
+        for sample in model.samples_of(group, row) {
+            for (key, encounter) in encounters(sample) {
+                uses.entry(key).or_default().push(encounter);
+            }
+            for step in &sample.steps {
+                instructions
+                    .entry((rank(&step.stage), &step.stage, step.step))
+                    .or_insert(&step.instruction);
+            }
+        }
+        under.push(uses);
+    }
+    let steps = instructions.into_iter().map(|((_, stage, step), instruction)| StepRow {
+        stage: stage.to_owned(),
+        step,
+        instruction: instruction.to_owned(),
+        under: under.iter().map(|uses| uses.get(&(stage, step)).map(summed)).collect(),
+    });
+    StepTable { steps: steps.collect() }
+}
+
+/// A job may build several times: an instruction is a hit if it never had to be carried out.
+fn encounters(sample: &Sample) -> BTreeMap<(&str, u32), (bool, Option<f64>)> {
+    let mut all: BTreeMap<(&str, u32), (bool, Option<f64>)> = BTreeMap::new();
+    for step in &sample.steps {
+        let (hit, ran_s) = all.entry((&step.stage, step.step)).or_insert((true, None));
+        *hit &= step.hit;
+        if let Some(seconds) = step.duration_s.filter(|_| !step.hit) {
+            *ran_s = Some(ran_s.unwrap_or(0.0) + seconds);
+        }
+    }
+    all
+}
+
+fn summed(encounters: &Encounters) -> StepUse {
+    let ran = encounters.iter().filter_map(|(hit, seconds)| seconds.filter(|_| !hit));
+    StepUse {
+        n: encounters.len(),
+        hits: encounters.iter().filter(|(hit, _)| *hit).count(),
+        ran_s: Values::new(ran).ok().map(|values| values.median()),
+    }
+}
+
+impl StepUse {
+    /// `hit`, `3.20 s`, or `hit 4/6, else 3.20 s`.
+    pub fn text(&self) -> String {
+        let ran = || match self.ran_s {
+            Some(seconds) => format!("{} s", super::text::plain_seconds(seconds)),
+            None => "ran".to_owned(),
+        };
+        match self.hits {
+            0 => ran(),
+            hits if hits == self.n => "hit".to_owned(),
+            hits => format!("hit {hits}/{}, else {}", self.n, ran()),
+        }
+    }
+}
+
+impl StepRow {
+    /// `builder 3`.
+    pub fn place(&self) -> String {
+        format!("{} {}", self.stage, self.step)
+    }
+}
+
+/// The heading of a strategy's column.
+pub fn heading(row: &Row) -> String {
+    format!("{} ({})", row.strategy, row.builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_use_says_hits_and_what_the_others_took() {
+        let text = |hits, ran_s| StepUse { n: 6, hits, ran_s }.text();
+        assert_eq!(
+            [text(6, None), text(0, Some(3.2)), text(4, Some(3.2)), text(0, None)],
+            ["hit", "3.20 s", "hit 4/6, else 3.20 s", "ran"]
+        );
+    }
+
+    #[test]
+    fn a_step_that_one_of_two_builds_carried_out_is_no_hit() {
+        let uses = [(true, None), (false, Some(2.0)), (false, Some(4.0))].to_vec();
+        assert_eq!(summed(&uses), StepUse { n: 3, hits: 1, ran_s: Some(3.0) });
+    }
+}
