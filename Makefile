@@ -35,6 +35,7 @@ demo-modern: engine-image build ## exported caches on your engine and on a moder
 # The scripts fail where no engine answers or no modern one can be had, so that the engines' tests
 # never go missing in silence.
 test: setup engine-image ## every test, those against a real engine included
+	scripts/test-tools.sh
 	$(CARGO) test --locked --lib --bins --tests
 	$(CARGO) test --locked --doc
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make test` needs beyond setup.sh: shellcheck, and the published schemas of CI systems, which
+# What `make test` needs beyond setup.sh: shellcheck, zstd, and the published schemas of CI systems, which
 # exported snippets are held against. Safe to run as often as you like.
 set -euo pipefail
 
@@ -18,6 +18,8 @@ can_make_venv() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 ensure_packages() {
     local missing=()
     have shellcheck || missing+=(shellcheck)
+    # An archive that the zstd program packed must load.
+    have zstd || missing+=(zstd)
     can_make_venv || missing+=(python3-venv)
     ((${#missing[@]})) || return 0
     can_install || die "missing on this machine: ${missing[*]} (Debian's package names)" \

@@ -3,6 +3,7 @@
 mod export;
 mod faults;
 mod harness;
+mod private;
 mod replay;
 mod runs;
 mod traps;
