@@ -12,6 +12,7 @@ pub mod guess;
 mod links;
 mod mix;
 mod names;
+mod prices;
 mod problem;
 mod replay;
 pub mod schema;
@@ -136,7 +137,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         storage: settings::storage(document, file.storage.as_ref(), base),
         archive: settings::archive(document, &file.archive),
         limits: settings::limits(document, &file.limits),
-        prices: None,
+        prices: prices::prices(document, file.prices.as_ref(), base),
         facts: BTreeMap::new(),
     };
     Config { file: path.to_path_buf(), notes, plan, seed: file.seed, only, only_at }

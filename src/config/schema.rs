@@ -3,7 +3,7 @@
 use crate::model::custom::CustomStrategy;
 use crate::model::plan::Compression;
 use crate::model::plan::{Keep, Store};
-use crate::model::{Builder, MixSource, PullMode};
+use crate::model::{Builder, MixSource, PullMode, Rounding};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -75,6 +75,9 @@ pub struct File {
     /// The smallest saving that matters: the larger of the two.
     #[serde(default)]
     pub relevance: Relevance,
+    /// What builds cost in money: a file with a price list, or the prices themselves. Those that
+    /// are not written are those of the dated default list, src/config/prices.toml.
+    pub prices: Option<PriceList>,
 }
 
 /// A build context and Dockerfile.
@@ -397,6 +400,54 @@ pub struct Relevance {
     /// Seconds.
     #[schemars(range(min = 0.0))]
     pub seconds: f64,
+}
+
+/// A price list.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PriceList {
+    /// In a file of its own.
+    File(String),
+    /// Here.
+    Here(Box<Prices>),
+}
+
+/// Prices, in one currency. A gigabyte is 10⁹ bytes.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// When they were seen, such as "2026-11".
+    pub seen: Option<String>,
+    /// Code of the currency, such as "USD".
+    pub currency: Option<String>,
+    /// A minute of a runner.
+    #[schemars(range(min = 0.0))]
+    pub per_minute: Option<f64>,
+    /// What a job's time is rounded up to before it is billed.
+    pub rounding: Option<Rounding>,
+    /// A gigabyte from registry or storage to a job.
+    #[schemars(range(min = 0.0))]
+    pub out_per_gb: Option<f64>,
+    /// A gigabyte from a job to registry or storage.
+    #[schemars(range(min = 0.0))]
+    pub in_per_gb: Option<f64>,
+    /// A gigabyte that is kept for a month.
+    #[schemars(range(min = 0.0))]
+    pub storage_per_gb_month: Option<f64>,
+    /// Builds whose images and caches are kept.
+    pub keep_builds: Option<u32>,
+    /// Ten thousand requests to registry and storage.
+    #[schemars(range(min = 0.0))]
+    pub per_10k_requests: Option<f64>,
+    /// A minute that a developer waits for a job; 0 leaves waiting out.
+    #[schemars(range(min = 0.0))]
+    pub waiting_per_minute: Option<f64>,
+    /// Builds a day, every day of the month; above 0.
+    #[schemars(range(min = 0.0))]
+    pub builds_per_day: Option<f64>,
+    /// Where each price was seen, by its key.
+    #[serde(default)]
+    pub sources: BTreeMap<String, String>,
 }
 
 impl Default for Strategies {
