@@ -50,7 +50,12 @@ impl<const M: usize> Joint<M> {
 
     /// The weighted sums of the cells' means, as measured.
     pub(super) fn point(&self) -> [f64; M] {
-        self.sums(|_| 1.0).unwrap_or([0.0; M])
+        self.sum(&self.means())
+    }
+
+    /// The means of each cell, as measured.
+    pub(super) fn means(&self) -> Vec<[f64; M]> {
+        self.means_where(|_| 1.0).unwrap_or_default()
     }
 
     /// Estimates of whatever `of` makes from the weighted sums.
@@ -59,34 +64,80 @@ impl<const M: usize> Joint<M> {
         bootstrap: Bootstrap,
         of: impl Fn([f64; M]) -> [f64; K] + Sync,
     ) -> [Estimate; K] {
-        let point = of(self.point());
-        let resampled = bootstrap
-            .distributions(self.units, |times| self.sums(|unit| f64::from(times[unit])).map(&of));
+        self.estimate_means(bootstrap, |means| of(self.sum(means)))
+    }
+
+    /// Estimates of whatever `of` makes from the means of each cell.
+    pub(super) fn estimate_means<const K: usize>(
+        &self,
+        bootstrap: Bootstrap,
+        of: impl Fn(&[[f64; M]]) -> [f64; K] + Sync,
+    ) -> [Estimate; K] {
+        let point = of(&self.means());
+        let resampled = self.distributions(bootstrap, of);
         std::array::from_fn(|k| interval(point[k], &resampled[k], self.fewest()))
     }
 
-    /// The sums where every round counts as often as `times` says. `None` if a cell with failed
-    /// samples has none of its rounds among them.
-    fn sums(&self, times: impl Fn(usize) -> f64) -> Option<[f64; M]> {
+    /// Whatever `of` makes from the means of each cell, of every resample, in ascending order.
+    pub(super) fn distributions<const K: usize>(
+        &self,
+        bootstrap: Bootstrap,
+        of: impl Fn(&[[f64; M]]) -> [f64; K] + Sync,
+    ) -> [Vec<f64>; K] {
+        bootstrap.distributions(self.units, |times| {
+            self.means_where(|unit| f64::from(times[unit])).map(|means| of(&means))
+        })
+    }
+
+    /// The weighted sums of the means of each cell.
+    pub(super) fn sum(&self, means: &[[f64; M]]) -> [f64; M] {
         let mut sums = [0.0; M];
-        for Weighed { weight, rounds } in &self.cells {
+        for (cell, mean) in self.cells.iter().zip(means) {
+            sums.iter_mut().zip(mean).for_each(|(sum, mean)| *sum += cell.weight * mean);
+        }
+        sums
+    }
+
+    /// The means where every round counts as often as `times` says. `None` if a cell with failed
+    /// samples has none of its rounds among them.
+    fn means_where(&self, times: impl Fn(usize) -> f64) -> Option<Vec<[f64; M]>> {
+        let mean = |cell: &Weighed<M>| {
             let mut drawn = 0.0;
-            let mut cell = [0.0; M];
-            for (unit, numbers) in rounds {
+            let mut sums = [0.0; M];
+            for (unit, numbers) in &cell.rounds {
                 let k = times(*unit);
                 drawn += k;
-                for (sum, number) in cell.iter_mut().zip(numbers) {
+                for (sum, number) in sums.iter_mut().zip(numbers) {
                     *sum += k * number;
                 }
             }
-            if drawn == 0.0 {
-                return None;
-            }
-            for (sum, cell) in sums.iter_mut().zip(cell) {
-                *sum += weight * cell / drawn;
-            }
+            (drawn > 0.0).then(|| sums.map(|sum| sum / drawn))
+        };
+        self.cells.iter().map(mean).collect()
+    }
+}
+
+impl Joint<2> {
+    /// The savings of two kinds of cells, each the weighted mean over its kind: of each cell its
+    /// kind (0 or 1), its weight, and the baseline's seconds and the competitor's by round. `None`
+    /// where a kind has no cell with a weight, or a cell no pair.
+    pub(super) fn savings<'a>(
+        cells: impl Iterator<Item = (usize, f64, &'a ByRound<2>)> + Clone,
+    ) -> Option<Self> {
+        let mut sums = [0.0; 2];
+        cells.clone().for_each(|(kind, weight, _)| sums[kind] += weight);
+        if sums.iter().any(|sum| *sum <= 0.0) {
+            return None;
         }
-        Some(sums)
+        // Two numbers a cell, of which one is 0, so that the sums over cells are the two savings.
+        Self::new(cells.filter(|(_, weight, _)| *weight > 0.0).map(|(kind, weight, pairs)| {
+            let saved = pairs.iter().map(|(&round, [baseline, ours])| {
+                let mut numbers = [0.0; 2];
+                numbers[kind] = baseline - ours;
+                (round, numbers)
+            });
+            (weight / sums[kind], saved.collect())
+        }))
     }
 }
 

@@ -8,21 +8,26 @@
 mod break_even;
 mod deploy;
 mod joint;
+mod link_fit;
 mod link_model;
+mod links;
 mod money;
+mod outlook;
 mod pairing;
 mod repay;
 mod replay;
 mod rows;
 mod sentence;
 mod shares;
+mod traffic;
 mod verdict;
 mod weighted;
 
 pub use break_even::{BreakEven, Crossing};
-pub use deploy::{Deploy, Trade};
+pub use deploy::{Deploy, Trade, deploy_s};
 pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
 pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
+pub use outlook::outlook;
 pub use replay::Replay;
 pub use sentence::{sentence, sentences_of, winners};
 pub use shares::{ShareOf, SharePoint};
@@ -31,11 +36,12 @@ use crate::model::plan::Competitor;
 use crate::model::{Builder, Cell, Phase, Plan, Sample, State};
 use crate::stats::{Bootstrap, Estimate};
 use joint::Joint;
-use pairing::{Measured, Scope, baseline_for, pair};
+use pairing::{Measured, Scope, baseline_for, competitors, pair};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use weighted::Contender;
 
 /// Counted rounds below which there is no verdict.
 pub const ROUNDS_FOR_VERDICT: usize = 5;
@@ -203,7 +209,7 @@ pub struct Decision {
     /// Over all changes and availabilities.
     pub weighted: Vec<Weighted>,
     /// Time against bandwidth, for every strategy, baseline included: over the change mix first,
-    /// then per change and availability. Empty where everything was measured over one link.
+    /// then, where there are several links, per change and availability.
     pub link_models: Vec<LinkModel>,
     /// What a node pays to pull each final image.
     pub deploys: Vec<Deploy>,
@@ -224,8 +230,11 @@ impl Decision {
 /// whatever the order of the samples. What was not measured, was measured in the warm-up round, or
 /// is not `ok` influences nothing but the counts of invalid and failed samples.
 pub fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
-    let decider =
-        Decider { plan, measured: Measured::new(samples), bootstrap: Bootstrap::new(plan.seed) };
+    decide_by(plan, samples, Bootstrap::new(plan.seed))
+}
+
+fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision {
+    let decider = Decider { plan, measured: Measured::new(samples), bootstrap };
     let mut decision = Decision {
         baseline: plan.baseline.clone(),
         rounds: decider.rounds(),
@@ -238,17 +247,23 @@ pub fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
     for scope in Scope::all(plan) {
         let cells = scope.cells(plan);
         let mix = weighted::mix(plan, &cells);
-        let mut competitors: Vec<Competitor> =
-            cells.iter().map(|cell| (cell.strategy.clone(), cell.builder)).collect();
-        competitors.dedup();
         decision.groups.extend(
             mix.iter().map(|(which, weight)| decider.group(&scope, &cells, which, *weight)),
         );
-        decision.weighted.extend(competitors.iter().map(|competitor| {
+        let contender = |competitor: &Competitor| {
             let baseline = baseline_for(plan, &cells, competitor.1);
-            weighted::weighted(&scope, &decider, &mix, competitor, baseline.as_ref())
-        }));
+            Contender::new(&scope, &decider, &mix, competitor, baseline.as_ref())
+        };
+        let contenders: Vec<Contender> = competitors(&cells).iter().map(contender).collect();
+        let carrying = contenders.iter().filter(|one| !one.is_baseline());
+        let dearest = shares::dearest(carrying.map(|one| one.parts.as_slice()));
+        decision.weighted.extend(
+            contenders.iter().map(|one| one.weighted(&scope, &decider, dearest.as_deref())),
+        );
     }
+    decision.link_models = links::link_models(&decider);
+    decision.deploys = deploy::deploys(&decider);
+    decision.trade = deploy::trade(plan, &decision);
     decision
 }
 

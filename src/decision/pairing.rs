@@ -64,6 +64,14 @@ fn strategy_rank(id: &str) -> usize {
     STRATEGIES.iter().position(|strategy| strategy.id == id).unwrap_or(STRATEGIES.len())
 }
 
+/// Every competitor among a scope's cells, in the order of these.
+pub(super) fn competitors(cells: &[&Cell]) -> Vec<Competitor> {
+    let mut competitors: Vec<Competitor> =
+        cells.iter().map(|cell| (cell.strategy.clone(), cell.builder)).collect();
+    competitors.dedup();
+    competitors
+}
+
 /// The baseline that a competitor is compared with: under its own builder, or the
 /// other one where the plan has no baseline under its own. The plan decides and not the samples: where the
 /// right baseline failed, there is no comparison rather than a wrong one.

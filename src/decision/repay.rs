@@ -11,35 +11,36 @@ use crate::stats::{Bootstrap, Estimate};
 /// One cell's state, weight, and pairs of the baseline's and the competitor's seconds.
 pub(super) type Paired = (State, f64, ByRound<2>);
 
-/// `N*` with its interval; 0 where the first build is no slower. `None` where one of the states
-/// was not measured, and where the interval of what later builds save reaches zero: then the first
-/// build may never be repaid, and a quotient says nothing.
-pub(super) fn builds_to_repay(bootstrap: Bootstrap, cells: &[Paired]) -> Option<Estimate> {
-    let weight_of = |state| -> f64 {
-        cells.iter().filter(|(of, ..)| *of == state).map(|(_, weight, _)| weight).sum()
-    };
-    let (first, later) = (weight_of(State::Populate), weight_of(State::Steady));
-    if first <= 0.0 || later <= 0.0 {
-        return None;
+/// `N*` with its interval; 0 where the first build is no slower. In words, why there is none:
+/// where one of the states was not measured, and where the interval of what later builds save
+/// reaches zero. Then the first build may never be repaid, and a quotient says nothing.
+pub(super) fn builds_to_repay(
+    bootstrap: Bootstrap,
+    cells: &[Paired],
+) -> Result<Estimate, &'static str> {
+    let kinds = cells.iter().filter_map(|(state, weight, pairs)| match state {
+        State::Populate => Some((0, *weight, pairs)),
+        State::Steady => Some((1, *weight, pairs)),
+        State::Cold | State::ReadOnly => None,
+    });
+    let has = |kind| kinds.clone().any(|(of, weight, _)| of == kind && weight > 0.0);
+    if !has(0) {
+        return Err("no build that finds no cache and leaves one was measured");
     }
-    // Two numbers a cell, of which one is 0, so that the sums over cells are the two savings.
-    let joint: Joint<2> = Joint::new(cells.iter().filter_map(|(state, weight, pairs)| {
-        let (sum, slot) = match state {
-            State::Populate => (first, 0),
-            State::Steady => (later, 1),
-            State::Cold | State::ReadOnly => return None,
-        };
-        let saved = pairs.iter().map(|(&round, [baseline, ours])| {
-            let mut numbers = [0.0; 2];
-            numbers[slot] = baseline - ours;
-            (round, numbers)
-        });
-        Some((weight / sum, saved.collect()))
-    }))?;
+    if !has(1) {
+        return Err("no build that finds a cache and leaves one was measured");
+    }
+    let joint = Joint::savings(kinds).ok_or("some of these builds have no pair")?;
     let [later, builds] = joint.estimate(bootstrap, |[first, later]| {
         [later, if later > 0.0 { (-first / later).max(0.0) } else { f64::INFINITY }]
     });
-    (later.low > 0.0 && builds.high.is_finite()).then_some(builds)
+    if later.high <= 0.0 {
+        Err("never: later builds save nothing")
+    } else if later.low > 0.0 && builds.high.is_finite() {
+        Ok(builds)
+    } else {
+        Err("perhaps never: later builds do not surely save time")
+    }
 }
 
 #[cfg(test)]
@@ -51,7 +52,7 @@ mod tests {
         ours.iter().zip(1..).map(|(&ours, round)| (round, [10.0, ours])).collect()
     }
 
-    fn repaid(cells: &[Paired]) -> Option<Estimate> {
+    fn repaid(cells: &[Paired]) -> Result<Estimate, &'static str> {
         builds_to_repay(Bootstrap::new(1).with_resamples(500), cells)
     }
 
@@ -73,13 +74,26 @@ mod tests {
         assert_eq!(repaid(&[first, later]).unwrap().point, 0.0);
     }
 
+    /// The published case of the methodology, as docs/decision.md reckons it.
+    #[test]
+    fn the_published_case_takes_nine_builds() {
+        let of = |ours: f64| (1..=5).map(|round| (round, [169.0, ours])).collect();
+        let first = (State::Populate, 0.5, of(384.0));
+        let later = (State::Steady, 0.5, of(145.0));
+        let builds = repaid(&[first, later]).unwrap().point;
+        assert!((builds - 8.96).abs() < 0.005, "{builds}");
+        assert_eq!(builds.ceil(), 9.0);
+    }
+
     #[test]
     fn there_is_no_such_number_where_later_builds_may_not_save() {
         let first = (State::Populate, 0.5, against_ten(&[16.0; 5]));
         let slower = (State::Steady, 0.5, against_ten(&[11.0; 5]));
         let unsure = (State::Steady, 0.5, against_ten(&[9.0, 10.5, 9.5, 10.4, 9.9]));
-        assert_eq!(repaid(&[first.clone(), slower]), None);
-        assert_eq!(repaid(&[first.clone(), unsure]), None);
-        assert_eq!(repaid(&[first]), None);
+        let why = |cells: &[Paired]| repaid(cells).unwrap_err();
+        assert!(why(&[first.clone(), slower.clone()]).starts_with("never"));
+        assert!(why(&[first.clone(), unsure]).starts_with("perhaps never"));
+        assert!(why(&[first]).contains("finds a cache"));
+        assert!(why(&[slower]).contains("finds no cache"));
     }
 }

@@ -26,6 +26,7 @@ pub fn sentences_of(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
         Some((best, others)) => {
             sentences.push(best_sentence(decision, scope, best));
             sentences.extend(repaid(best));
+            sentences.extend(replayed(best));
             sentences.extend(list("Also pays off", "Also pay off", others, saved));
         }
         None => sentences.push(none_sentence(decision, scope, &carried)),
@@ -53,13 +54,14 @@ pub fn sentences_of(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
 pub fn winners(decision: &Decision) -> Vec<&Weighted> {
     decision
         .scopes()
-        .filter_map(|scope| {
-            let others = scope.iter().filter(|weighted| weighted.strategy != decision.baseline);
-            let carried: Vec<&Weighted> =
-                others.filter(|weighted| !weighted.keeps_runner()).collect();
-            paying(&carried).first().copied()
-        })
+        .filter_map(|scope| paying(&carried(decision, scope)).first().copied())
         .collect()
+}
+
+/// Strategies that are compared with the baseline and carry a cache between jobs.
+fn carried<'a>(decision: &Decision, scope: &'a [Weighted]) -> Vec<&'a Weighted> {
+    let others = scope.iter().filter(|weighted| weighted.strategy != decision.baseline);
+    others.filter(|weighted| !weighted.keeps_runner()).collect()
 }
 
 /// Those that pay off, the fastest builds first.
@@ -75,6 +77,19 @@ impl Weighted {
     pub fn keeps_runner(&self) -> bool {
         strategy::ours(&self.strategy).is_some_and(|known| known.cache == CacheFrom::Engine)
     }
+}
+
+/// The strategy that a verdict is about: of those that pay off the quickest, else the one that
+/// saves the most.
+pub(super) fn best<'a>(decision: &Decision, scope: &'a [Weighted]) -> Option<&'a Weighted> {
+    let carried = carried(decision, scope);
+    paying(&carried).first().copied().or_else(|| {
+        let saved = |weighted: &&Weighted| {
+            weighted.saving.as_ref().map_or(f64::NEG_INFINITY, |saving| saving.seconds.point)
+        };
+        let compared = carried.into_iter().filter(|weighted| weighted.saving.is_some());
+        compared.max_by(|a, b| saved(a).total_cmp(&saved(b)))
+    })
 }
 
 fn with<'a>(among: &[&'a Weighted], verdict: Verdict) -> Vec<&'a Weighted> {
@@ -143,6 +158,21 @@ fn repaid(best: &Weighted) -> Option<String> {
     ))
 }
 
+/// `Over your last 20 commits it would have saved 11 of 43 minutes`.
+fn replayed(best: &Weighted) -> Option<String> {
+    let replay = best.replay.as_ref()?;
+    let minutes = |seconds: f64| digits(seconds / 60.0);
+    Some(format!(
+        "Over your last {} commits {} would have saved {} [{}, {}] of {} minutes.",
+        replay.commits,
+        name(best),
+        minutes(replay.saved_s.point),
+        minutes(replay.saved_s.low),
+        minutes(replay.saved_s.high),
+        minutes(replay.baseline_s.point)
+    ))
+}
+
 /// `Do not pay off: A (…), B (…).`; nothing where there are none.
 fn list(
     one: &str,
@@ -188,7 +218,7 @@ fn lacking(weighted: &Weighted) -> String {
     format!("No result for {}: {why}.", name(weighted))
 }
 
-fn name(weighted: &Weighted) -> String {
+pub(super) fn name(weighted: &Weighted) -> String {
     format!("`{} ({})`", weighted.strategy, weighted.builder)
 }
 
@@ -211,6 +241,6 @@ fn range(estimate: Estimate) -> String {
     format!("[{}, {}]", digits(estimate.low), digits(estimate.high))
 }
 
-fn number(estimate: Estimate) -> String {
+pub(super) fn number(estimate: Estimate) -> String {
     format!("{:.1} [{:.1}, {:.1}]", estimate.point, estimate.low, estimate.high)
 }

@@ -37,11 +37,22 @@ pub fn recorded(dir: &Path) -> Result<Published, RunError> {
             _ => None,
         })
         .collect();
-    // What an engine cannot do is no competitor.
     let mut measured = plan.clone();
     for event in &events {
-        if let Event::Unsupported { cells, .. } = event {
-            measured.cells.retain(|cell| !cells.contains(&cell.key()));
+        match event {
+            // What an engine cannot do is no competitor.
+            Event::Unsupported { cells, .. } => {
+                measured.cells.retain(|cell| !cells.contains(&cell.key()));
+            }
+            // A link is what it was measured to be, not what was asked.
+            Event::LinkMeasured { link, down_bps, up_bps, rtt_s } => {
+                if let Some(link) = measured.links.get_mut(link) {
+                    link.down_bps = link.down_bps.and(Some(*down_bps));
+                    link.up_bps = link.up_bps.and(Some(*up_bps));
+                    link.rtt_s = *rtt_s;
+                }
+            }
+            _ => {}
         }
     }
     let decision = decision::decide(&measured, &samples);

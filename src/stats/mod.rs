@@ -1,6 +1,7 @@
 //! Pure statistics: numbers in, estimates out. Everything random is seeded.
 
 pub mod bootstrap;
+pub mod least_squares;
 pub mod values;
 
 pub use bootstrap::Bootstrap;
