@@ -10,6 +10,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 
 const SAMPLES: u32 = 10_000;
+/// What the page of so many samples may weigh.
+const MOST_BYTES: usize = 3_000_000;
 const CHANGES: [&str; 5] = ["none", "app", "deps", "dockerfile", "base"];
 const AVAILABILITIES: [&str; 2] = ["main", "none"];
 const COMPETITORS: [(&str, Builder); 5] = [
@@ -140,7 +142,11 @@ fn render(criterion: &mut Criterion) {
     group.bench_function("render", |bencher| {
         bencher.iter(|| {
             let files = report::render(black_box(&plan), &events, &decision);
-            assert!(files.as_ref().is_ok_and(|files| !files.is_empty()));
+            let page = files.as_ref().ok().and_then(|files| {
+                files.iter().find(|file| file.path.to_str() == Some("report.html"))
+            });
+            let bytes = page.map_or(usize::MAX, |page| page.bytes.len());
+            assert!(bytes < MOST_BYTES, "the page has {bytes} bytes");
         });
     });
     group.finish();

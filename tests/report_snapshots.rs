@@ -394,6 +394,10 @@ fn ten_thousand_samples_are_rendered() {
     assert_eq!(lines("steps.csv"), 80_001);
     let json: serde_json::Value = serde_json::from_slice(&of("report.json").bytes).unwrap();
     assert_eq!(json["samples"].as_array().map(Vec::len), Some(10_000));
+    let page = of("report.html");
+    assert!(page.bytes.len() < 3_000_000, "the page has {} bytes", page.bytes.len());
+    let rows = String::from_utf8_lossy(&page.bytes).matches("\n<tr><th>").count();
+    assert_eq!(rows, 10_000, "every sample has its row");
     let chart = of("charts/phases-article-app-none.svg");
     let dots = String::from_utf8_lossy(&chart.bytes).matches("<circle").count();
     assert_eq!(dots, 4 * 624);

@@ -3,7 +3,7 @@
 
 use super::model::Model;
 use super::text::{self, NOT_MEASURED};
-use crate::decision::{Group, Row, Saving, Verdict, Weighted};
+use crate::decision::{BreakEven, Crossing, Group, Row, Saving, Verdict, Weighted};
 use crate::model::Phase;
 use crate::stats::Estimate;
 
@@ -201,6 +201,55 @@ pub(super) fn builds_parts(builds: &Estimate) -> (String, String) {
         return (NOT_MEASURED.to_owned(), String::new());
     }
     (format!("{:.1} builds", builds.point), format!("[{:.1}, {:.1}]", builds.low, builds.high))
+}
+
+/// Where along a quantity a strategy saves time: `above 34 Mbit/s [20 Mbit/s, 51 Mbit/s]`.
+fn break_even(even: &BreakEven, show: fn(f64) -> String, end: &str) -> String {
+    let value = |crossing: &Crossing| {
+        let low = crossing.low.map_or_else(|| show(0.0), show);
+        let high = crossing.high.map_or_else(|| end.to_owned(), show);
+        format!("{} [{low}, {high}]", show(crossing.point))
+    };
+    match even {
+        BreakEven::Above(crossing) => format!("above {}", value(crossing)),
+        BreakEven::Below(crossing) => format!("below {}", value(crossing)),
+        BreakEven::Always => "always".to_owned(),
+        BreakEven::Never => "never".to_owned(),
+        BreakEven::NotKnown { reason } => format!("{NOT_MEASURED}: {reason}"),
+    }
+}
+
+/// From or up to which bandwidth a strategy saves time.
+pub(super) fn bandwidth(even: &BreakEven) -> String {
+    break_even(even, text::rate, "no end")
+}
+
+/// From or up to which share of builds a strategy saves time.
+pub(super) fn share(even: &BreakEven) -> String {
+    break_even(even, text::weight, "100 %")
+}
+
+/// An amount without its unit, for a column whose heading has it.
+pub(super) fn amount_parts(estimate: &Estimate) -> (String, String) {
+    let [point, low, high] = [estimate.point, estimate.low, estimate.high];
+    let show = |value: f64| format!("{value:.2}");
+    match [point, low, high].iter().all(|value| value.is_finite()) {
+        true => (show(point), format!("[{}, {}]", show(low), show(high))),
+        false => (NOT_MEASURED.to_owned(), String::new()),
+    }
+}
+
+/// The same with a sign: + is gained.
+pub(super) fn gain_parts(estimate: &Estimate) -> (String, String) {
+    let [point, low, high] = [estimate.point, estimate.low, estimate.high];
+    let show = |value: f64| {
+        let text = format!("{value:+.2}");
+        if matches!(text.as_str(), "+0.00" | "-0.00") { "0.00".to_owned() } else { text }
+    };
+    match [point, low, high].iter().all(|value| value.is_finite()) {
+        true => (show(point), format!("[{}, {}]", show(low), show(high))),
+        false => (NOT_MEASURED.to_owned(), String::new()),
+    }
 }
 
 /// A verdict in two lines: a long one that has no second part is broken.

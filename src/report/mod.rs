@@ -20,7 +20,7 @@ pub mod text;
 
 pub use findings::{FindingGroup, LostGroup};
 pub use json::{REPORT_VERSION, schema};
-pub use model::{GroupTitle, Link, Model, RunFacts, Scope, Unsupported};
+pub use model::{Across, GroupTitle, Link, Model, RunFacts, Scope, Unsupported};
 pub use quality::Quality;
 pub use terminal::{Style, terminal};
 

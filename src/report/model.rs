@@ -4,10 +4,10 @@ use super::chart::{self, Drawing, Part};
 use super::findings::{self, FindingGroup, LostGroup};
 use super::quality::{self, Quality};
 use super::{ReportError, outlook};
-use crate::decision::{self, Decision, Group, Weighted};
+use crate::decision::{self, Decision, Group, LinkModel, Weighted};
 use crate::model::event::Ending;
 use crate::model::plan::LinkPlan;
-use crate::model::{Event, Plan, Sample, Status};
+use crate::model::{Builder, Event, Plan, Sample, Status};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -24,6 +24,8 @@ pub struct Model<'a> {
     pub sentences: Vec<String>,
     /// What is decided on its own: each workload on each link and engine.
     pub scopes: Vec<Scope<'a>>,
+    /// Each workload on each engine, across all links, where times were fitted over several.
+    pub across: Vec<Across<'a>>,
     /// What was noticed, the gravest first.
     pub findings: Vec<FindingGroup>,
     /// Samples that do not count, by what became of them and where.
@@ -53,6 +55,26 @@ pub struct Scope<'a> {
     pub outlook: Vec<String>,
     /// `workload web, link slow`: those of the three that have several values in this run.
     pub title: String,
+}
+
+/// One workload on one engine, across all links.
+#[derive(Debug, Clone)]
+pub struct Across<'a> {
+    /// The workload.
+    pub workload: &'a str,
+    /// The engine.
+    pub engine: &'a str,
+    /// `workload web, engine modern`: those of the two that have several values in this run.
+    pub title: String,
+    /// The models of its strategies: over the mix, and per change and availability.
+    pub models: Vec<&'a LinkModel>,
+}
+
+impl<'a> Across<'a> {
+    /// The models over the change mix.
+    pub fn over_the_mix(&self) -> Vec<&'a LinkModel> {
+        self.models.iter().copied().filter(|model| model.change.is_none()).collect()
+    }
 }
 
 /// Cells that an engine cannot do.
@@ -147,6 +169,7 @@ impl<'a> Model<'a> {
             decision,
             sentences: decision::sentence(decision),
             scopes,
+            across: across(decision),
             findings,
             lost,
             unsupported: unsupported(events),
@@ -176,6 +199,18 @@ impl<'a> Model<'a> {
     pub fn drawing(&self, figure: &str, part: Part) -> Result<Option<&Drawing>, ReportError> {
         let is = |drawing: &&Drawing| drawing.figure == figure && drawing.part == part;
         Ok(self.drawings()?.iter().find(is))
+    }
+
+    /// The place of a strategy and builder among all of the run's, so that it has the same colour
+    /// in every figure.
+    pub fn place_of(&self, strategy: &str, builder: Builder) -> usize {
+        let mut all: Vec<(&str, Builder)> = Vec::new();
+        for one in &self.decision.weighted {
+            if !all.contains(&(&one.strategy, one.builder)) {
+                all.push((&one.strategy, one.builder));
+            }
+        }
+        all.iter().position(|one| *one == (strategy, builder)).unwrap_or(all.len())
     }
 
     /// The groups of a scope.
@@ -352,6 +387,37 @@ fn scope_title(decision: &Decision, of: &Weighted) -> String {
         place.push(format!("engine {}", of.engine));
     }
     place.join(", ")
+}
+
+/// Each workload on each engine that has models.
+fn across(decision: &Decision) -> Vec<Across<'_>> {
+    let models = &decision.link_models;
+    let several =
+        |axis: fn(&LinkModel) -> &str| models.iter().any(|other| axis(other) != axis(&models[0]));
+    let mut all: Vec<Across<'_>> = Vec::new();
+    for model in models {
+        let of = |one: &&mut Across<'_>| {
+            (one.workload, one.engine) == (&*model.workload, &*model.engine)
+        };
+        if let Some(known) = all.iter_mut().find(of) {
+            known.models.push(model);
+            continue;
+        }
+        let mut place = Vec::new();
+        if several(|model| &model.workload) {
+            place.push(format!("workload {}", model.workload));
+        }
+        if several(|model| &model.engine) {
+            place.push(format!("engine {}", model.engine));
+        }
+        all.push(Across {
+            workload: &model.workload,
+            engine: &model.engine,
+            title: place.join(", "),
+            models: vec![model],
+        });
+    }
+    all
 }
 
 fn unsupported(events: &[Event]) -> Vec<Unsupported> {

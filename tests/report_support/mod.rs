@@ -9,6 +9,7 @@ use breakeven::model::plan::{
     ArchivePlan, Availability, Candidate, Change, EnginePlan, Keep, Limits, LinkPlan, PLAN_VERSION,
     RegistryPlan, Relevance, Store, Workload,
 };
+use breakeven::model::prices::{Prices, Rounding};
 use breakeven::model::{
     Builder, Cell, CellKey, Event, Finding, FindingKind, Phase, PhaseRecord, Plan, PullMode,
     Sample, State, Status, StepRecord,
@@ -346,6 +347,20 @@ fn wide_plan(rounds: u32) -> Plan {
             ("shared".to_owned(), EnginePlan::Shared { host: None }),
             ("modern".to_owned(), private),
         ]),
+        prices: Some(Prices {
+            seen: "2026-11".to_owned(),
+            currency: "USD".to_owned(),
+            per_minute: 0.006,
+            rounding: Rounding::Minute,
+            out_per_gb: 0.09,
+            in_per_gb: 0.0,
+            storage_per_gb_month: 0.1,
+            keep_builds: 30,
+            per_10k_requests: 0.004,
+            waiting_per_minute: 0.0,
+            builds_per_day: 40.0,
+            sources: BTreeMap::new(),
+        }),
         ..plan(rounds)
     };
     let mut cells = Vec::new();

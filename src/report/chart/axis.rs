@@ -59,6 +59,41 @@ fn round_step(raw: f64) -> f64 {
         .unwrap_or(10.0 * power)
 }
 
+/// A logarithmic axis.
+#[derive(Debug)]
+pub(super) struct Log {
+    from: f64,
+    to: f64,
+    pixels: (i32, i32),
+}
+
+impl Log {
+    /// Over these two positive values, half a step of 1, 2, 5, 10 wider on either side.
+    pub fn over(pixels: (i32, i32), (low, high): (f64, f64)) -> Self {
+        Self { from: low / 1.5, to: high.max(low * 1.1) * 1.5, pixels }
+    }
+
+    /// The pixel of a value; of one beyond an end, the end's.
+    pub fn at(&self, value: f64) -> i32 {
+        let share = ((value / self.from).ln() / (self.to / self.from).ln()).clamp(0.0, 1.0);
+        let (first, last) = self.pixels;
+        first + (share * f64::from(last - first)).round() as i32
+    }
+
+    /// 1, 2, 5, 10, ... within the axis; powers of ten alone where those are too many.
+    pub fn ticks(&self) -> Vec<f64> {
+        let all = |factors: &[f64]| -> Vec<f64> {
+            let (first, last) = (self.from.log10().floor() as i32, self.to.log10().ceil() as i32);
+            (first..=last)
+                .flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)))
+                .filter(|tick| (self.from..=self.to).contains(tick))
+                .collect()
+        };
+        let ticks = all(&[1.0, 2.0, 5.0]);
+        if ticks.len() > 10 { all(&[1.0]) } else { ticks }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +124,13 @@ mod tests {
         let labels: Vec<String> = axis.ticks().map(|tick| axis.label(tick)).collect();
         assert_eq!(labels, ["-4", "-2", "0", "2", "4", "6", "8"]);
         assert!(axis.at(-3.2) > axis.at(7.5));
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_round_ticks() {
+        let axis = Log::over((0, 300), (10e6, 1e9));
+        assert_eq!(axis.ticks(), [10e6, 20e6, 50e6, 100e6, 200e6, 500e6, 1e9]);
+        assert_eq!(Log::over((0, 300), (1.0, 1e9)).ticks().len(), 10);
+        assert_eq!((axis.at(1.0), axis.at(100e6), axis.at(1e12)), (0, 150, 300));
     }
 }

@@ -54,6 +54,15 @@ pub(super) const LABEL: Pen = Pen { size: 14, color: INK, bold: true };
 pub(super) const VALUE: Pen = Pen { size: 13, color: INK, bold: false };
 pub(super) const SMALL: Pen = Pen { size: 12, color: GREY, bold: false };
 
+/// The shape of a mark, so that colour is never all that tells two apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Circle,
+    Square,
+    Diamond,
+    Triangle,
+}
+
 /// A picture that is being drawn.
 pub(super) struct Canvas<'a> {
     area: DrawingArea<SVGBackend<'a>, Shift>,
@@ -150,9 +159,43 @@ impl Canvas<'_> {
         self.area.draw(&PathElement::new(points, color.stroke_width(width))).map_err(fault)
     }
 
+    /// A translucent band between corners.
+    pub fn band(&self, corners: &[(i32, i32)], color: RGBColor) -> Result<(), ReportError> {
+        self.area.draw(&Polygon::new(corners, color.mix(0.14))).map_err(fault)
+    }
+
     /// A translucent dot: one sample.
     pub fn dot(&self, at: (i32, i32), color: RGBColor) -> Result<(), ReportError> {
         self.area.draw(&Circle::new(at, 3, color.mix(0.45).filled())).map_err(fault)
+    }
+
+    /// A mark of a competitor: its shape and its colour.
+    pub fn mark(
+        &self,
+        (x, y): (i32, i32),
+        shape: Shape,
+        color: RGBColor,
+    ) -> Result<(), ReportError> {
+        match shape {
+            Shape::Circle => self.area.draw(&Circle::new((x, y), 5, color.filled())),
+            Shape::Square => {
+                self.area.draw(&Rectangle::new([(x - 5, y - 5), (x + 5, y + 5)], color.filled()))
+            }
+            Shape::Diamond => {
+                let corners = [(x, y - 6), (x + 6, y), (x, y + 6), (x - 6, y)];
+                self.area.draw(&Polygon::new(corners, color))
+            }
+            Shape::Triangle => {
+                let corners = [(x, y - 6), (x + 6, y + 5), (x - 6, y + 5)];
+                self.area.draw(&Polygon::new(corners, color))
+            }
+        }
+        .map_err(fault)
+    }
+
+    /// A ring around a point of interest.
+    pub fn ring(&self, at: (i32, i32), color: RGBColor) -> Result<(), ReportError> {
+        self.area.draw(&Circle::new(at, 8, color.stroke_width(2))).map_err(fault)
     }
 
     /// Text that is read from below.

@@ -1,9 +1,10 @@
 //! What figures with two axes have in common: title, grid, ticks and legend.
 
 use super::axis::Linear;
-use super::canvas::{Anchor, Canvas, SMALL, TITLE};
+use super::canvas::{Anchor, Canvas, SMALL, Shape, TITLE, VALUE};
 use super::palette::{GREY, GRID};
 use crate::report::{ReportError, text};
+use plotters::style::RGBColor;
 
 /// Pixels of the picture.
 pub(super) const SIZE: (i32, i32) = (900, 420);
@@ -39,4 +40,27 @@ pub(super) fn end(canvas: &Canvas<'_>, unit: &str, foot: &str) -> Result<(), Rep
     let middle = i32::midpoint(ACROSS.0, ACROSS.1);
     canvas.text((middle, UPWARDS.0 + 36), Anchor::Middle, SMALL, unit)?;
     canvas.text((20, SIZE.1 - 12), Anchor::Left, SMALL, foot)
+}
+
+/// Names of what is drawn, each with its mark; as many as fit two lines.
+pub(super) fn legend(
+    canvas: &Canvas<'_>,
+    entries: &[(String, RGBColor, Shape)],
+) -> Result<(), ReportError> {
+    let (mut x, mut y) = (ACROSS.0, 52);
+    for (number, (name, color, shape)) in entries.iter().enumerate() {
+        let name = text::shortened(&text::visible(name), 34);
+        let width = 34 + 7 * name.chars().count() as i32;
+        if x + width > ACROSS.1 {
+            (x, y) = (ACROSS.0, y + 20);
+        }
+        if y > 72 {
+            let more = format!("and {} more", entries.len() - number);
+            return canvas.text((ACROSS.1, 72), Anchor::Right, VALUE, &more);
+        }
+        canvas.mark((x + 6, y), *shape, *color)?;
+        canvas.text((x + 18, y), Anchor::Left, VALUE, &name)?;
+        x += width;
+    }
+    Ok(())
 }

@@ -3,11 +3,13 @@
 //! A new figure is one new file here and one line in [`FIGURES`].
 
 mod axis;
+mod bandwidth;
 mod canvas;
 mod drift;
 mod frame;
 mod palette;
 mod phases;
+mod share;
 
 use super::{Format, Model, ReportError, ReportFile};
 
@@ -27,6 +29,8 @@ pub enum Part {
     Group(usize),
     /// One of the model's scopes, by position.
     Scope(usize),
+    /// One workload on one engine across all links, by position in the model.
+    Across(usize),
     /// All of it.
     Run,
 }
@@ -45,7 +49,7 @@ pub struct Drawing {
 }
 
 /// Every figure, in the order in which reports show them.
-pub static FIGURES: &[Figure] = &[phases::FIGURE, drift::FIGURE];
+pub static FIGURES: &[Figure] = &[phases::FIGURE, bandwidth::FIGURE, share::FIGURE, drift::FIGURE];
 
 /// The row of `FORMATS` for charts.
 pub(super) const FORMAT: Format = Format {
@@ -76,7 +80,7 @@ pub(super) fn drawings(model: &Model<'_>) -> Result<Vec<Drawing>, ReportError> {
         for mut drawing in (figure.draw)(model)? {
             let stem = match drawing.part {
                 Part::Run => figure.name.to_owned(),
-                Part::Group(_) | Part::Scope(_) => {
+                Part::Group(_) | Part::Scope(_) | Part::Across(_) => {
                     format!("{}-{}", figure.name, file_part(&drawing.file))
                 }
             };

@@ -1,5 +1,6 @@
 //! Colours that differ for colour-blind eyes too: Okabe and Ito, "Color Universal Design", 2008.
 
+use super::canvas::Shape;
 use crate::model::Phase;
 use plotters::style::RGBColor;
 use std::fmt::Write as _;
@@ -66,3 +67,11 @@ pub(super) const BUILD_PARTS: [(&str, RGBColor); 3] = [
     ("steps", RGBColor(0xf2, 0xbf, 0x56)),
     ("export", RGBColor(0xa8, 0x6f, 0x00)),
 ];
+
+/// Colour and shape of the competitor in this place of a figure's list.
+pub(super) fn competitor(place: usize) -> (RGBColor, Shape) {
+    const COLORS: [RGBColor; 6] = [GREY, BLUE, VERMILION, GREEN, PURPLE, ORANGE];
+    const SHAPES: [Shape; 4] = [Shape::Circle, Shape::Square, Shape::Diamond, Shape::Triangle];
+    let color = COLORS[place % COLORS.len()];
+    (color, SHAPES[place % SHAPES.len()])
+}

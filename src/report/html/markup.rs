@@ -85,9 +85,18 @@ impl Cell {
 impl Table {
     /// As HTML. It scrolls by itself where it is too wide, so that the page never does.
     pub fn html(&self) -> String {
+        self.with_class("wide")
+    }
+
+    /// The same for cells that hold sentences, which are broken into lines.
+    pub fn prose(&self) -> String {
+        self.with_class("wide prose")
+    }
+
+    fn with_class(&self, class: &str) -> String {
         let caption = text::html(&self.caption);
         let mut html = format!(
-            "<div class=wide role=group tabindex=0 aria-label=\"{caption}\"><table>\
+            "<div class=\"{class}\" role=group tabindex=0 aria-label=\"{caption}\"><table>\
              <caption>{caption}</caption><thead><tr>"
         );
         for head in &self.heads {

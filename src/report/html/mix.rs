@@ -3,8 +3,8 @@
 use super::Section;
 use super::markup::{Cell, Head, Table, note};
 use super::tone;
-use crate::report::model::{Model, Scope};
-use crate::report::{ReportError, columns};
+use crate::report::model::{Model, Scope, plural};
+use crate::report::{ReportError, columns, text};
 
 pub(super) const SECTION: Section = Section { id: "mix", title: "Over your change mix", html };
 
@@ -15,11 +15,29 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
     let mut html = String::new();
     for scope in &model.scopes {
         html += &table(model, scope).html();
+        html += &replay(scope);
     }
     if let Some(mix) = &model.plan.mix {
         html += &note(&format!("Weights from git history: {mix}."));
     }
     Ok(Some(html))
+}
+
+/// What each strategy would have saved over the commits of a replay.
+fn replay(scope: &Scope<'_>) -> String {
+    let mut html = String::new();
+    for one in scope.weighted {
+        let Some(replay) = &one.replay else { continue };
+        html += &format!(
+            "<p>Over the last {}, <b>{} ({})</b> would have saved {} of {}.</p>\n",
+            plural(usize::try_from(replay.commits).unwrap_or(usize::MAX), "commit"),
+            text::html(&one.strategy),
+            one.builder,
+            text::html(&text::joined(text::saving_parts(&replay.saved_s))),
+            text::html(&text::joined(text::seconds_parts(&replay.baseline_s)))
+        );
+    }
+    html
 }
 
 /// Columns that a narrow page does without.

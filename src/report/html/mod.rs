@@ -3,8 +3,10 @@
 //!
 //! A new section is one new file here and one line in [`SECTIONS`].
 
+mod break_even;
 mod markup;
 mod mix;
+mod money;
 mod phases;
 mod quality;
 mod samples;
@@ -46,8 +48,10 @@ struct Section {
 static SECTIONS: &[Section] = &[
     verdict::SECTION,
     mix::SECTION,
+    break_even::SECTION,
     phases::SECTION,
     states::SECTION,
+    money::SECTION,
     quality::SECTION,
     samples::SECTION,
 ];

@@ -17,7 +17,13 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
         return Ok(None);
     }
     let mut html = note(&columns::legend(model));
-    for scope in &model.scopes {
+    for (number, scope) in model.scopes.iter().enumerate() {
+        // Of many links and engines, the first one stands open and the others are a click away.
+        if model.scopes.len() > 1 {
+            let open = if number == 0 { " open" } else { "" };
+            let title = text::html(&scope.title);
+            html += &format!("<details class=scope{open}><summary>{title}</summary>\n");
+        }
         for (place, group) in model.groups_of(scope) {
             html += "<article>\n";
             html += &heading(3, &model.title(group).line());
@@ -27,6 +33,9 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
             html += &numbers(model, group).html();
             html += &instructions(model, group);
             html += "</article>\n";
+        }
+        if model.scopes.len() > 1 {
+            html += "</details>\n";
         }
     }
     Ok(Some(html))

@@ -3,6 +3,7 @@
 use super::Section;
 use super::markup::{Cell, Head, Table, figure, heading, note};
 use crate::model::Severity;
+use crate::model::plan::LinkPlan;
 use crate::report::chart::Part;
 use crate::report::model::Model;
 use crate::report::text::{self, NOT_MEASURED};
@@ -99,10 +100,22 @@ fn unsupported(model: &Model<'_>) -> String {
         ],
         rows: rows.collect(),
     };
-    heading(3, "Not measured") + &table.html().replacen("class=wide", "class='wide prose'", 1)
+    heading(3, "Not measured") + &table.prose()
 }
 
 fn links(model: &Model<'_>) -> String {
+    let shaped = |plan: &LinkPlan| !plan.is_unshaped();
+    if model
+        .links
+        .iter()
+        .all(|link| link.measured.is_none() && !link.asked.as_ref().is_some_and(shaped))
+    {
+        return heading(3, "Links")
+            + &note(
+                "None was shaped: times are those of the network between this machine's engine, \
+                 registry and storage, which makes every transfer look cheap.",
+            );
+    }
     let rate = |bps: Option<f64>| bps.map_or_else(|| NOT_MEASURED.to_owned(), text::rate);
     let asked = |bps: Option<f64>| bps.map_or_else(|| "unlimited".to_owned(), text::rate);
     let rows = model.links.iter().map(|link| {
@@ -218,7 +231,7 @@ fn machine(model: &Model<'_>) -> String {
     };
     format!(
         "<h3>Machine and versions</h3>\n{}<h3>Measure it again</h3>\n<pre tabindex=0>{}</pre>\n{}",
-        table.html().replacen("class=wide", "class='wide prose'", 1),
+        table.prose(),
         text::html(&model.command()),
         note(
             "The seed gives the same order of cells and the same intervals from the same samples; \
