@@ -75,6 +75,13 @@ impl<'a> Across<'a> {
     pub fn over_the_mix(&self) -> Vec<&'a LinkModel> {
         self.models.iter().copied().filter(|model| model.change.is_none()).collect()
     }
+
+    /// Why there is nothing to be drawn: times over a single link depend on nothing.
+    pub fn only_link(&self) -> Option<&'a str> {
+        let several = self.models.iter().any(|model| model.points.len() > 1);
+        let reason = self.models.iter().find_map(|model| model.not_drawn.as_deref());
+        (!several).then(|| reason.unwrap_or("a single link was measured"))
+    }
 }
 
 /// Cells that an engine cannot do.
@@ -269,8 +276,8 @@ impl<'a> Model<'a> {
         if title.is_empty() { title } else { format!(": {title}") }
     }
 
-    /// A sentence, made safe for a format by `escape`, in which the names of strategies stand
-    /// between two marks of that format instead of backticks.
+    /// A sentence, made safe for a format by `escape`, in which the names of strategies and
+    /// changes stand between two marks of that format instead of backticks.
     pub fn with_names(
         &self,
         sentence: &str,
@@ -282,6 +289,7 @@ impl<'a> Model<'a> {
             names.insert(format!("{} ({})", row.strategy, row.builder));
             names.insert(format!("{} ({})", self.decision.baseline, row.builder));
         }
+        names.extend(self.decision.groups.iter().map(|group| group.change.clone()));
         names.iter().fold(escape(sentence), |text, name| {
             let marked = format!("{open}{}{close}", escape(name));
             text.replace(&escape(&format!("`{name}`")), &marked)
@@ -366,7 +374,11 @@ impl<'a> Scope<'a> {
             weighted,
             groups,
             sentences: decision::sentences_of(decision, weighted),
-            outlook: outlook::sentences(decision, weighted, &of_scope),
+            outlook: {
+                let mut sentences = decision::outlook(decision, weighted);
+                sentences.extend(outlook::sentences(weighted, &of_scope));
+                sentences
+            },
             title: first.map(|of| scope_title(decision, of)).unwrap_or_default(),
         }
     }

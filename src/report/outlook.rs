@@ -1,11 +1,12 @@
-//! What would change a verdict, in sentences.
+//! What would change a verdict, in sentences: more builds of some kind, more rounds, a smaller least
+//! saving. Links, shares and money are `decision::outlook`'s.
 
 use super::model::plural;
 use super::text;
-use crate::decision::{Decision, Group, Row, Saving, Verdict, Weighted};
+use crate::decision::{Group, Row, Saving, Verdict, Weighted};
 
 /// What would change the verdicts of one scope: its weighted results and its groups.
-pub(super) fn sentences(decision: &Decision, scope: &[Weighted], groups: &[&Group]) -> Vec<String> {
+pub(super) fn sentences(scope: &[Weighted], groups: &[&Group]) -> Vec<String> {
     let total = |one: &Weighted| one.total_s.map_or(f64::INFINITY, |total| total.point);
     let is_payer = |one: &&Weighted| {
         let pays = |saving: &Saving| saving.verdict == Verdict::PaysOff;
@@ -26,13 +27,6 @@ pub(super) fn sentences(decision: &Decision, scope: &[Weighted], groups: &[&Grou
             }
             Verdict::PaysOff | Verdict::Baseline => {}
         }
-    }
-    if sentences.is_empty() && scope.iter().any(|one| one.strategy != decision.baseline) {
-        sentences.push(
-            "Nothing that was measured would: under every change and with every set of candidates \
-             the verdict is the same. Other links, engines and sizes of the image may."
-                .to_owned(),
-        );
     }
     sentences
 }

@@ -40,7 +40,8 @@ fn check(chrome: &mut Chrome, dir: &Path, width: u32, scheme: &str) {
     let page = dir.join("report.html");
     chrome.open(&page, width, scheme);
     let place = format!("{} at {width} in {scheme}", page.display());
-    chrome.eval("document.querySelectorAll('details').forEach((one) => (one.open = true))");
+    let folded = "[...document.querySelectorAll('details:not([open])')]";
+    chrome.eval(&format!("window.folded = {folded}; folded.forEach((one) => (one.open = true))"));
     let widths = chrome.eval("[document.documentElement.scrollWidth, innerWidth]");
     assert_eq!(widths, json!([width, width]), "{place} scrolls sideways");
     assert_eq!(chrome.eval(OVERFLOWING), json!([]), "{place}");
@@ -51,7 +52,7 @@ fn check(chrome: &mut Chrome, dir: &Path, width: u32, scheme: &str) {
     let paper = chrome.eval("getComputedStyle(document.querySelector('svg rect')).fill");
     let body = chrome.eval("getComputedStyle(document.body).backgroundColor");
     assert_eq!(paper, body, "{place}: figures lie on the page's own ground");
-    chrome.eval("document.querySelectorAll('details').forEach((one) => (one.open = false))");
+    chrome.eval("folded.forEach((one) => (one.open = false))");
     chrome.screenshot(&dir.join(format!("{width}-{scheme}.png")));
     assert_eq!(chrome.console, [""; 0], "{place}");
     assert_eq!(chrome.requests, [format!("file://{}", page.display())], "{place}");

@@ -21,7 +21,7 @@ fn draw_all(model: &Model<'_>) -> Result<Vec<Drawing>, ReportError> {
     let mut drawings = Vec::new();
     for (number, across) in model.across.iter().enumerate() {
         let models = across.over_the_mix();
-        if models.is_empty() {
+        if models.is_empty() || across.only_link().is_some() {
             continue;
         }
         let svg = draw_models(model, across, &models)?;

@@ -15,6 +15,10 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
     let mut html = String::new();
     for (number, across) in model.across.iter().enumerate() {
         html += &heading(3, &titled("Time against bandwidth", &across.title));
+        if let Some(reason) = across.only_link() {
+            html += &note(&format!("{NOT_MEASURED}: {reason}."));
+            continue;
+        }
         if let Some(drawing) = model.drawing("bandwidth", Part::Across(number))? {
             html += &figure(drawing, "Seconds a build over the mix, against bandwidth.");
         }
