@@ -222,7 +222,8 @@ async fn a_failed_step_is_its_samples_and_the_run_goes_on() {
     plan.cells.retain(|cell| cell.strategy == "cold");
     // Operations before the samples: seeding builds and pushes two candidates per builder.
     let seeding = 2 * 2 * 2;
-    let fake = Fake::default().fail_at(seeding + 3);
+    // The first sample builds, pushes, and exports its image for the proof.
+    let fake = Fake::default().fail_at(seeding + 4);
     let outcome = run(&place, &plan, fake, &CancellationToken::new()).await;
     assert_eq!((outcome.ending, outcome.not_ok), (Ending::Complete, 1));
     let published = publish(&place.path("out")).unwrap();
@@ -233,6 +234,25 @@ async fn a_failed_step_is_its_samples_and_the_run_goes_on() {
     assert!(failed[0].reason.contains("the fake was told to fail"));
     let log = redacted(&place, &format!("logs/{:04}.log", failed[0].sample));
     assert!(log.contains("the fake was told to fail"), "{log}");
+}
+
+#[tokio::test]
+async fn an_image_that_cannot_be_exported_is_not_compared() {
+    let place = Place::new();
+    let mut plan = plan(&place, 1);
+    plan.cells.retain(|cell| cell.strategy == "cold");
+    // The warm-up's first sample builds, pushes, and fails to export its image.
+    let fake = Fake::default().fail_at(2 * 2 * 2 + 3);
+    let outcome = run(&place, &plan, fake, &CancellationToken::new()).await;
+    assert_eq!((outcome.ending, outcome.not_ok), (Ending::Complete, 0));
+    let published = publish(&place.path("out")).unwrap();
+    let found = published.events.iter().filter_map(|event| match event {
+        Event::RunFinding { finding } if finding.id == "image-not-compared" => Some(finding),
+        _ => None,
+    });
+    let found: Vec<_> = found.collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].detail.contains("the fake was told to fail"), "{found:?}");
 }
 
 #[tokio::test]

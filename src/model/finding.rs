@@ -105,6 +105,12 @@ findings! {
         meaning: "The classic builder ignores its own local cache as soon as one --cache-from is given: this build re-ran steps that an earlier build of the same job had just made.",
         advice: "Name the image that the earlier build of the job made as a source as well, as pull-stages does."
     }
+    /// Trap 6.
+    FIRST_SOURCE_LOCKS {
+        id: "first-source-locks", trap: Some(6), severity: Warning,
+        meaning: "The classic builder kept to the first source that matched a step; a source named after it holds more of this stage.",
+        advice: "Name the source that is nearest to this build first; the classic builder never combines sources."
+    }
     /// Trap 7.
     STAGE_WITHOUT_SOURCE {
         id: "stage-without-source", trap: Some(7), severity: Note,
@@ -123,6 +129,36 @@ findings! {
         meaning: "A cache source was made by the other builder, whose steps this one cannot match.",
         advice: "Build and consume the cache with the same builder (DOCKER_BUILDKIT=0 or 1 in both jobs)."
     }
+    /// Trap 10.
+    FINAL_STAGE_ONLY {
+        id: "final-stage-only", trap: Some(10), severity: Note,
+        meaning: "The cache holds the final stage only: one changed input of an earlier stage re-ran all of that stage, unchanged first steps included.",
+        advice: "Carry every stage: registry-max, local-max, inline-stages or pull-stages."
+    }
+    /// Trap 11.
+    HIT_NOT_FETCHED {
+        id: "hit-not-fetched", trap: Some(11), severity: Note,
+        meaning: "Steps were reported as cached although none of their layers came to the engine during the build.",
+        advice: "Do not read a hit as a layer that was brought: BuildKit fetches it later (at the push, or when it is run) or never. Compare bytes as well."
+    }
+    /// Trap 12.
+    EXPORT_OUTWEIGHS_SAVING {
+        id: "export-outweighs-saving", trap: Some(12), severity: Warning,
+        meaning: "Leaving the cache behind takes longer than finding it saves.",
+        advice: "Leave a cache behind on the main branch only (registry-read-only elsewhere), or carry less: mode=min, or the stages that are slow."
+    }
+    /// Trap 14.
+    HITS_COME_AND_GO {
+        id: "hits-come-and-go", trap: Some(14), severity: Warning,
+        meaning: "Identical samples of one cell hit different steps.",
+        advice: "Read the cell's times as a mixture of two cases; compare the logs of the named samples for what was found and what was not."
+    }
+    /// Trap 15.
+    IMPORT_OUTLASTS_STEPS {
+        id: "import-outlasts-steps", trap: Some(15), severity: Note,
+        meaning: "Importing the cache ended after the last step had ended: the build was done before its cache was there.",
+        advice: "Import fewer or smaller caches, or none for this build."
+    }
     /// Trap 17.
     BASE_PRESENT {
         id: "base-present", trap: Some(17), severity: Note,
@@ -135,11 +171,77 @@ findings! {
         meaning: "Some layers that the job pushed were in the registry before, or were mounted from another repository.",
         advice: "That is right for a cache that is found (its own layers are there); for a cold job it makes the push look cheap."
     }
+    /// Trap 20.
+    ATTESTATIONS {
+        id: "attestations", trap: Some(20), severity: Note,
+        meaning: "An image in the registry comes with attestations, so that its digest is another one after every build.",
+        advice: "Compare layers and configuration, as Breakeven does, and not digests; or build with --provenance=false."
+    }
     /// Trap 21.
     CONTEXT_DIFFERS {
         id: "context-differs", trap: Some(21), severity: Warning,
         meaning: "The build context differs from what its change explains (mode, order, or files that appear by themselves).",
         advice: "Ignore generated files in .dockerignore; compare the hashes in the journal."
+    }
+    /// Trap 22.
+    STEP_MISSED {
+        id: "step-missed", trap: Some(22), severity: Warning,
+        meaning: "A step whose files did not change was carried out again although the cache holds its stage.",
+        advice: "If an argument is named, move that ARG, ENV or LABEL (a commit, a date) below the steps that do not need it; otherwise compare the step's line in the logs of two samples."
+    }
+    /// Trap 23.
+    BASE_MOVED {
+        id: "base-moved", trap: Some(23), severity: Invalid,
+        meaning: "A base image's tag names another image than in the run's first sample, so that this sample built something else.",
+        advice: "Name the base by its digest, or let nobody pull or tag it while a run lasts."
+    }
+    /// Trap 24.
+    STEP_NOT_REPRODUCIBLE {
+        id: "step-not-reproducible", trap: Some(24), severity: Warning,
+        meaning: "Two cold builds of the same files gave different content, so that what a later step takes from it may miss.",
+        advice: "Keep dates, random names and logs out of the step's result."
+    }
+    /// Trap 25.
+    CACHE_MOUNTS_WARM {
+        id: "cache-mounts-warm", trap: Some(25), severity: Warning,
+        meaning: "Cache mounts (RUN --mount=type=cache) were on the engine before the job; no fresh runner has them.",
+        advice: "Measure on a private engine, or free them yourself (docker builder prune --filter type=exec.cachemount)."
+    }
+    /// Trap 26.
+    RECORDS_COLLECTED {
+        id: "records-collected", trap: Some(26), severity: Warning,
+        meaning: "Build cache records that were on the engine before the job were gone after it: its garbage collector, or somebody, removed them.",
+        advice: "Give the engine room (builder.gc in daemon.json, free disk) and prune nothing while a run lasts."
+    }
+    /// Trap 27.
+    UNSUPPORTED {
+        id: "unsupported", trap: Some(27), severity: Note,
+        meaning: "An engine cannot do what a strategy needs; its cells were left out before anything was measured.",
+        advice: "See what would make it possible beside each of them; an engine of another kind can be measured in the same run."
+    }
+    /// Trap 28.
+    CACHE_MANIFEST_REFUSED {
+        id: "cache-manifest-refused", trap: Some(28), severity: Invalid,
+        meaning: "The registry refused the manifest of the exported cache.",
+        advice: "Set image_manifest = true (--cache-to …,image-manifest=true), which registries without OCI indexes of caches take, or use inline."
+    }
+    /// Trap 29.
+    CACHE_NOT_LEFT {
+        id: "cache-not-left", trap: Some(29), severity: Invalid,
+        meaning: "The build succeeded, but the cache that it was to leave is not in the registry.",
+        advice: "Look for the export's error in the sample's log; leave out ignore-error=true, and check the registry's quota and rights."
+    }
+    /// Trap 30.
+    LOADED_NOT_CONSULTED {
+        id: "loaded-not-consulted", trap: Some(30), severity: Invalid,
+        meaning: "The images were loaded from an archive and named as sources, but the builder did not look at them: on the containerd image store BuildKit takes sources from a registry only.",
+        advice: "Carry the cache as a folder instead (local-min, local-max), or push it (inline, registry-max)."
+    }
+    /// Trap 31.
+    KNOWN_BAD_ENGINE {
+        id: "known-bad-engine", trap: Some(31), severity: Warning,
+        meaning: "This version of the engine is known to get build caches wrong.",
+        advice: "Do what stands beside the version, or do not trust the cells that it names."
     }
     /// Trap 32.
     TIMED_OUT {
@@ -152,6 +254,30 @@ findings! {
         id: "link-not-as-asked", trap: Some(33), severity: Warning,
         meaning: "A link, measured before its first use, is more than 5 % off what was asked.",
         advice: "Read the times as those of the measured link, or ask for a slower one: other work on the machine, or a rate beyond what it can carry, is the usual cause."
+    }
+    /// Trap 34.
+    OTHER_WORK {
+        id: "other-work", trap: Some(34), severity: Warning,
+        meaning: "Somebody else worked on the engine or the machine during the sample.",
+        advice: "Measure on a machine of its own; paired rounds and the interval cover what comes and goes, not what hits one strategy alone."
+    }
+    /// A cold sample had something to start from.
+    NOT_COLD {
+        id: "not-cold", trap: None, severity: Invalid,
+        meaning: "A sample that is to start from nothing consulted a source, brought an image, or found one on an engine of its own.",
+        advice: "Use a baseline that asks for no cache, and an engine image that brings no images."
+    }
+    /// A strategy's image is not the baseline's.
+    IMAGE_DIFFERS {
+        id: "image-differs", trap: None, severity: Invalid,
+        meaning: "For the same workspace the strategy gave another image than a build without cache: it is not faster, it is wrong.",
+        advice: "Look at the named paths: a step that should have run again was taken from the cache (a RUN that fetches what is newest, a bind mount), or the engine's cache is at fault."
+    }
+    /// The final image could not be held against the baseline's.
+    IMAGE_NOT_COMPARED {
+        id: "image-not-compared", trap: None, severity: Note,
+        meaning: "The final image of a cell was not held against that of a build without cache.",
+        advice: "The warm-up sample did not count, or its image could not be exported; see the detail and the sample's log."
     }
     /// A cold or populate sample had hits.
     FOREIGN_CACHE {

@@ -59,8 +59,8 @@ pub struct PhaseRecord {
     /// The phase that it counts in.
     pub phase: Phase,
     /// What was done, as a docker subcommand: `pull`, `pull (missing)`, `build --target builder`.
-    /// Parts of a build that the builder itself records are `import`, `steps`, `export`; these
-    /// lie within the build's own row and are not added to the phase.
+    /// Parts of a build that the builder itself records are `import`, `steps`, `export` (of the
+    /// image) and `cache export`; these lie within the build's own row and are not added to the phase.
     pub operation: String,
     /// The image or archive.
     pub reference: String,

@@ -61,6 +61,10 @@ impl Registry for Behind {
         self.inner.image_config(&self.inside(reference)).await
     }
 
+    async fn attests(&self, reference: &ImageRef) -> Result<bool, RegistryError> {
+        self.inner.attests(&self.inside(reference)).await
+    }
+
     async fn close(&self) -> Result<(), RegistryError> {
         self.inner.close().await
     }

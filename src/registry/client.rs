@@ -33,6 +33,20 @@ pub(super) struct Manifest {
     pub(super) bytes: bytes::Bytes,
 }
 
+impl Manifest {
+    /// Whether it is an index that lists attestations, as buildx writes them.
+    pub(super) fn attests(&self) -> bool {
+        let json: serde_json::Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+        let listed = json.get("manifests").and_then(|list| list.as_array());
+        let kind = |one: &serde_json::Value| {
+            let kind = one.pointer("/annotations/vnd.docker.reference.type")?;
+            kind.as_str().map(str::to_owned)
+        };
+        let mut kinds = listed.into_iter().flatten().filter_map(kind);
+        kinds.any(|kind| kind == "attestation-manifest")
+    }
+}
+
 /// A client of one registry.
 pub(super) struct Client {
     address: String,
@@ -404,6 +418,21 @@ fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attestations_are_known_by_their_annotation() {
+        let manifest = |text: &str| Manifest {
+            digest: String::new(),
+            media_type: String::new(),
+            bytes: bytes::Bytes::copy_from_slice(text.as_bytes()),
+        };
+        let with = r#"{"manifests":[{"digest":"a"},{"digest":"b","annotations":
+            {"vnd.docker.reference.type":"attestation-manifest"}}]}"#;
+        assert!(manifest(with).attests());
+        for without in [r#"{"manifests":[{"digest":"a"}]}"#, r#"{"layers":[]}"#, "no json"] {
+            assert!(!manifest(without).attests(), "{without}");
+        }
+    }
 
     #[test]
     fn loopback_is_known_by_its_address() {

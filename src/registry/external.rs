@@ -149,6 +149,11 @@ impl Registry for ExternalRegistry {
         self.client.config(reference).await
     }
 
+    async fn attests(&self, reference: &ImageRef) -> Result<bool, RegistryError> {
+        let manifest = self.client.manifest(reference).await?;
+        Ok(manifest.is_some_and(|manifest| manifest.attests()))
+    }
+
     async fn close(&self) -> Result<(), RegistryError> {
         let mut state = self.state.lock().await;
         state.seeds.clear();

@@ -157,6 +157,11 @@ impl Registry for ManagedRegistry {
         self.client.config(reference).await
     }
 
+    async fn attests(&self, reference: &ImageRef) -> Result<bool, RegistryError> {
+        let manifest = self.client.manifest(reference).await?;
+        Ok(manifest.is_some_and(|manifest| manifest.attests()))
+    }
+
     async fn close(&self) -> Result<(), RegistryError> {
         self.alone(|state, dir| {
             let stopped = state.server.stop();

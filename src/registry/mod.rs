@@ -134,6 +134,9 @@ pub trait Registry: Send + Sync {
         reference: &ImageRef,
     ) -> Result<Option<serde_json::Value>, RegistryError>;
 
+    /// Whether a tag is an index with attestations beside the image; false if there is no such tag.
+    async fn attests(&self, reference: &ImageRef) -> Result<bool, RegistryError>;
+
     /// Ends it and removes what it kept. Idempotent.
     async fn close(&self) -> Result<(), RegistryError>;
 }

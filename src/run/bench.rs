@@ -3,6 +3,7 @@
 use super::RunError;
 use super::job::Made;
 use super::ledger::Ledger;
+use super::machine::Reading;
 use crate::engine::{Engine, EngineHost, Snapshot};
 use crate::link::{Proxy, Shape};
 use crate::model::plan::{Edit, LinkPlan, Revision, Workload};
@@ -30,6 +31,8 @@ pub struct World {
     pub line: Option<Line>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// How busy the machine is; looked at before and after each job.
+    pub machine: fn() -> Option<Reading>,
 }
 
 /// Each engine of a plan by name.
@@ -185,9 +188,7 @@ impl Bench<'_> {
 
     /// Writes down what will be built in a workspace.
     fn noted(&self, prepared: Prepared) -> Result<Prepared, RunError> {
-        let text =
-            std::fs::read(&prepared.dockerfile).map_err(RunError::scratch(&prepared.dockerfile))?;
-        self.ledger.dockerfile(&String::from_utf8_lossy(&text))?;
+        self.ledger.dockerfile(&read_dockerfile(&prepared)?)?;
         Ok(prepared)
     }
 
@@ -205,6 +206,13 @@ impl Bench<'_> {
             Err(_) => Err(RunError::ResetTimedOut { limit_s }),
         }
     }
+}
+
+/// The text of a prepared Dockerfile.
+pub fn read_dockerfile(prepared: &Prepared) -> Result<String, RunError> {
+    let text =
+        std::fs::read(&prepared.dockerfile).map_err(RunError::scratch(&prepared.dockerfile))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// An engine in hand, with what was on it before.

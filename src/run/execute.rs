@@ -2,10 +2,12 @@
 
 use super::bench::{Bench, World};
 use super::clock::stamp;
+use super::image::Likeness;
 use super::journal::Journal;
 use super::ledger::Ledger;
+use super::proof::Across;
 use super::{RunError, links, probe, scheduler, seed, session};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, known_bad};
 use crate::model::event::{Ending, JOURNAL_VERSION};
 use crate::model::finding as kinds;
 use crate::model::{Cell, Event, Finding, Plan, Status};
@@ -106,7 +108,8 @@ async fn measure(
     not_ok: &mut usize,
 ) -> Result<Ending, RunError> {
     let plan = bench.plan;
-    for finding in run_findings(bench).await? {
+    let mut across = Across::default();
+    for finding in run_findings(bench, &mut across).await? {
         recorder.record(&Event::RunFinding { finding })?;
     }
     let pristine = pristine(bench)?;
@@ -129,6 +132,7 @@ async fn measure(
     for event in links::measure(bench, &cells).await? {
         recorder.record(&event)?;
     }
+    let mut images = Likeness::default();
     let slots = scheduler::order(cells.len(), plan.rounds, plan.seed);
     let of = u32::try_from(slots.len()).unwrap_or(u32::MAX);
     let mut round = 0;
@@ -154,8 +158,19 @@ async fn measure(
             round: slot.round,
             cell: cell.key(),
         });
-        let (sample, failed_reset) =
+        if slot.round == 1 && slot.position == 0 {
+            let images = std::mem::take(&mut images).conclude(bench).await?;
+            for finding in images.findings {
+                recorder.record(&Event::RunFinding { finding })?;
+            }
+            across.wrong(images.wrong);
+        }
+        let session::Sampled { mut sample, bases, image, failed_reset } =
             session::sample(bench, &seeds, &pristine[&cell.workload], number, (slot, cell)).await;
+        across.judge(&mut sample, &bases);
+        if let Some(image) = image {
+            images.note(cell, image);
+        }
         let status = sample.status;
         *not_ok += usize::from(matches!(status, Status::Failed | Status::Invalid));
         recorder.record(&Event::SampleFinished { sample: Box::new(sample) })?;
@@ -191,15 +206,26 @@ fn pristine(bench: &Bench<'_>) -> Result<BTreeMap<String, BTreeMap<String, Strin
 }
 
 /// What is known of the whole run before it begins.
-async fn run_findings(bench: &Bench<'_>) -> Result<Vec<Finding>, EngineError> {
+async fn run_findings(bench: &Bench<'_>, across: &mut Across) -> Result<Vec<Finding>, EngineError> {
     let mut findings = Vec::new();
+    for (name, site) in &bench.world.sites {
+        let facts = site.host.facts().await?;
+        for bad in known_bad::known_bad(&facts.version, &facts.store) {
+            let detail = format!(
+                "engine {name}, {} ({}): {}. {} ({})",
+                facts.version, facts.store, bad.what, bad.advice, bad.source
+            );
+            findings.push(Finding::new(&kinds::KNOWN_BAD_ENGINE, detail));
+        }
+    }
     // On an engine of this run's alone a base image is pulled, as on a fresh runner.
-    for site in bench.world.sites.values().filter(|site| !site.host.is_private()) {
+    for (engine, site) in bench.world.sites.iter().filter(|(_, site)| !site.host.is_private()) {
         for (name, workload) in &bench.plan.workloads {
             let mut present = Vec::new();
             for base in &workload.bases {
-                if site.host.users().inspect(base).await?.is_some() {
-                    present.push(base.as_str());
+                if let Some(facts) = site.host.users().inspect(base).await? {
+                    across.base(engine, base, &facts.id);
+                    present.push(format!("{base} {}", facts.id));
                 }
             }
             if !present.is_empty() {

@@ -345,6 +345,7 @@ impl Runner<'_, '_> {
             ("import", outcome.import_s),
             ("steps", outcome.steps_s),
             ("export", outcome.export_s),
+            ("cache export", outcome.cache_export_s),
         ];
         for (part, seconds) in parts {
             if let Some(seconds) = seconds {

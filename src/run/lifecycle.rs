@@ -9,6 +9,7 @@ use super::execute::{Outcome, execute};
 use super::journal::Journal;
 use super::ledger::{self, Header, Ledger};
 use super::line::Line;
+use super::machine::Reading;
 use super::sites;
 use crate::engine::EngineHost;
 use crate::model::{Event, Plan};
@@ -110,7 +111,13 @@ async fn with_scratch(
             return Err(error);
         }
     };
-    let world = World { sites, storage, line, clock: Arc::new(SystemClock::default()) };
+    let world = World {
+        sites,
+        storage,
+        line,
+        clock: Arc::new(SystemClock::default()),
+        machine: || Some(Reading::take()),
+    };
     let logs = out.join("logs");
     let outcome = execute(plan, &world, journal, ledger, (scratch, &logs), cancel, listener).await;
     let limit_s = plan.limits.cleanup_s;

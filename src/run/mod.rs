@@ -6,6 +6,7 @@ pub mod clock;
 pub mod doctor;
 mod execute;
 mod host;
+pub mod image;
 pub mod interrupt;
 pub mod job;
 pub mod journal;

@@ -1,6 +1,6 @@
 //! From a run directory's journal to its reports: what `report` does, and what `run` ends with.
 
-use super::{RunError, journal};
+use super::{RunError, journal, proof};
 use crate::decision::{self, Decision};
 use crate::model::{Event, Plan, Sample};
 use crate::report;
@@ -11,7 +11,7 @@ use std::path::Path;
 pub struct Published {
     /// The plan.
     pub plan: Plan,
-    /// The recorded events.
+    /// The recorded events, and what they show together.
     pub events: Vec<Event>,
     /// What was decided.
     pub decision: Decision,
@@ -29,7 +29,9 @@ pub fn publish(dir: &Path) -> Result<Published, RunError> {
 
 /// Reads a run directory's journal and decides.
 pub fn recorded(dir: &Path) -> Result<Published, RunError> {
-    let journal::Recorded { plan, events, torn } = journal::read(dir)?;
+    let journal::Recorded { plan, mut events, torn } = journal::read(dir)?;
+    let findings = proof::run_level(&plan, &events);
+    events.extend(findings.into_iter().map(|finding| Event::RunFinding { finding }));
     let samples: Vec<Sample> = events
         .iter()
         .filter_map(|event| match event {

@@ -6,7 +6,7 @@
 //! of its own.
 
 use super::RunError;
-use super::bench::{Bench, Site, competitors};
+use super::bench::{self, Bench, Site, competitors};
 use super::job::{JobContext, JobRecord, carry_out};
 use super::proof::CandidateFacts;
 use crate::engine::Engine;
@@ -218,10 +218,14 @@ impl Seeding<'_, '_> {
                 images: Vec::new(),
                 caches: record.exported.clone(),
                 files: prepared.files.clone(),
-                dockerfile_hash: prepared.dockerfile_hash.clone(),
+                targets: BTreeMap::new(),
+                dockerfile: bench::read_dockerfile(&prepared)?,
             };
             for build in &record.builds {
                 let tag = &build.step.tag;
+                if let Some(target) = &build.step.target {
+                    facts.targets.insert(tag.clone(), target.clone());
+                }
                 if let Some(image) = self.engine.inspect(&tag.to_string()).await? {
                     facts.images.insert(0, (tag.clone(), image));
                 }

@@ -1,27 +1,44 @@
 //! One sample's life: prepare, measure, collect; then the engine is put back.
 
 use super::RunError;
-use super::bench::{Begun, Bench, Site};
+use super::bench::{self, Begun, Bench, Site};
 use super::clock::stamp;
+use super::image::{self, Tree};
 use super::job::{JobContext, JobError, JobRecord, Made, carry_out};
-use super::proof::{CandidateFacts, Evidence, Proof, RemoteFacts, differing, examine};
+use super::proof::{
+    self, Around, CandidateFacts, Evidence, Left, Proof, RemoteFacts, differing, examine,
+};
 use super::scheduler::Slot;
 use super::seed::{SeedOf, Seeds};
 use crate::engine::{Engine, ImageFacts};
-use crate::model::finding as kinds;
 use crate::model::plan::{Change, LinkPlan, Workload};
-use crate::model::{BuildStep, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step};
+use crate::model::{
+    BuildStep, Builder, CacheExport, Cell, Event, ImageRef, Sample, Sources, Status, Step,
+};
 use crate::registry::Seed;
 use crate::strategy::{self, CacheFrom, Job, Strategy};
 use crate::workspace::{self, Prepared};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// How a job ended, with what is known of it.
 enum End {
     Ran(Prepared, Result<(), JobError>),
     NotPrepared(RunError),
+}
+
+/// A sample, and what only the whole run can judge.
+pub struct Sampled {
+    /// The sample.
+    pub sample: Sample,
+    /// The images that the bases' tags name on the engine.
+    pub bases: BTreeMap<String, String>,
+    /// The final image of a warm-up sample, or why it could not be read.
+    pub image: Option<Result<Tree, String>>,
+    /// Why the engine could not be put back, if it could not.
+    pub failed_reset: Option<RunError>,
 }
 
 /// Measures one sample. Whatever goes wrong becomes part of the sample; only a failure to put
@@ -32,7 +49,7 @@ pub async fn sample(
     pristine: &BTreeMap<String, String>,
     number: u32,
     (slot, cell): (Slot, &Cell),
-) -> (Sample, Option<RunError>) {
+) -> Sampled {
     let clock = &bench.world.clock;
     let began = clock.now();
     let mut sample = Sample {
@@ -58,19 +75,34 @@ pub async fn sample(
         site: bench.site(&cell.engine),
         record: JobRecord::default(),
         remote: BTreeMap::new(),
+        left: BTreeMap::new(),
+        around: Around::default(),
+        bases: BTreeMap::new(),
+        job_span: None,
         reset: Duration::ZERO,
     };
+    let mut image = None;
     let mut failed_reset = None;
     match tempfile::tempdir_in(bench.scratch).map_err(RunError::scratch(bench.scratch)) {
         Err(error) => sample.reason = error.to_string(),
         Ok(folder) => {
-            let name = format!("{}-{number}", bench.plan.run);
+            let warm_up = slot.round == 0;
+            let name = match warm_up {
+                true => image::nonce(&bench.plan.run),
+                false => format!("{}-{number}", bench.plan.run),
+            };
             match session.begin().await {
                 Err(error) => sample.reason = error.to_string(),
                 Ok(begun) => {
                     let engine = begun.engine.as_ref();
                     let end = session.run(engine, seeds, &name, folder.path()).await;
                     session.conclude(engine, end, seeds, pristine, &mut sample).await;
+                    if warm_up && matches!(sample.status, Status::Ok | Status::Invalid) {
+                        let final_image = session.job().own_image();
+                        image = Some(image::export(engine, &final_image, folder.path()).await);
+                    } else if warm_up {
+                        image = Some(Err(format!("the warm-up sample is {}", sample.status)));
+                    }
                     let started = clock.now();
                     failed_reset = bench.end(session.site, begun).await.err();
                     session.reset += clock.now() - started;
@@ -92,7 +124,7 @@ pub async fn sample(
     sample.reset_s = session.reset.as_secs_f64();
     let whole = (clock.now() - began).as_secs_f64();
     sample.overhead_s = (whole - sample.total_s() - sample.reset_s).max(0.0);
-    (sample, failed_reset)
+    Sampled { sample, bases: session.bases, image, failed_reset }
 }
 
 struct Session<'a, 'b> {
@@ -101,6 +133,11 @@ struct Session<'a, 'b> {
     site: &'a Site,
     record: JobRecord,
     remote: BTreeMap<ImageRef, RemoteFacts>,
+    left: BTreeMap<ImageRef, Left>,
+    around: Around,
+    bases: BTreeMap<String, String>,
+    /// When the job began and ended, by the wall clock.
+    job_span: Option<(OffsetDateTime, OffsetDateTime)>,
     /// Time spent on putting things into their earlier state.
     reset: Duration,
 }
@@ -132,7 +169,10 @@ impl Session<'_, '_> {
         let started = clock.now();
         let begun = self.bench.begin(self.site).await;
         self.reset += clock.now() - started;
-        begun
+        let begun = begun?;
+        self.around.private = self.site.host.is_private();
+        self.around.before.clone_from(&begun.before);
+        Ok(begun)
     }
 
     async fn run(&mut self, engine: &dyn Engine, seeds: &Seeds, name: &str, folder: &Path) -> End {
@@ -145,15 +185,30 @@ impl Session<'_, '_> {
             Err(error) => return End::NotPrepared(error),
         };
         let steps = strategy.steps(&self.job());
-        self.remote = match self.remote(&steps).await {
-            Ok(remote) => remote,
+        let looked_up = match self.remote(&steps).await {
+            Ok(remote) => self.left(&steps).await.map(|left| (remote, left)),
+            Err(error) => Err(error),
+        };
+        (self.remote, self.left) = match looked_up {
+            Ok(looked_up) => looked_up,
             Err(error) => return End::NotPrepared(error),
         };
+        if strategy.cache == CacheFrom::Engine {
+            // What a kept runner has is there when its job begins.
+            match engine.snapshot().await {
+                Ok(kept) => self.around.before = kept,
+                Err(error) => return End::NotPrepared(error.into()),
+            }
+        }
         let mut record = JobRecord::default();
         // What is prepared and looked up goes past the link.
         let bench = self.bench;
         bench.shape(self.site, &bench.plan.links[&self.cell.link]);
+        let machine = bench.world.machine;
+        let (before, began) = (machine(), bench.world.clock.wall());
         let result = self.carry_out(engine, &prepared, folder, &steps, &mut record, true).await;
+        self.job_span = Some((began, bench.world.clock.wall()));
+        self.around.noise = machine().zip(before).map(|(after, before)| after.since(&before));
         bench.shape(self.site, &LinkPlan::default());
         self.record = record;
         End::Ran(prepared, result)
@@ -269,9 +324,7 @@ impl Session<'_, '_> {
             Err(error) => {
                 sample.status = Status::Failed;
                 sample.reason = error.to_string();
-                if matches!(error, JobError::TimedOut { .. }) {
-                    sample.findings.push(Finding::new(&kinds::TIMED_OUT, error.to_string()));
-                }
+                sample.findings.extend(proof::of_failure(&error));
                 return;
             }
         }
@@ -294,7 +347,7 @@ impl Session<'_, '_> {
     }
 
     async fn collect(
-        &self,
+        &mut self,
         engine: &dyn Engine,
         prepared: &Prepared,
         seeds: &Seeds,
@@ -307,6 +360,25 @@ impl Session<'_, '_> {
                 own.insert(build.step.tag.clone(), facts);
             }
         }
+        if self.cell.builder == Builder::Buildkit {
+            let after = engine.snapshot().await?;
+            self.around.gone = &self.around.before.records - &after.records;
+        }
+        for (reference, left) in &mut self.left {
+            left.after = self.site.registry.digest(reference).await?;
+        }
+        let mut attested = Vec::new();
+        for (reference, _) in &self.record.pushes {
+            if self.site.registry.attests(reference).await? {
+                attested.push(reference.clone());
+            }
+        }
+        for base in self.workload().bases.clone() {
+            if let Some(facts) = engine.inspect(&base).await? {
+                self.bases.insert(base, facts.id);
+            }
+        }
+        self.around.others = self.others(engine).await?;
         let existing = self.existing(seeds);
         let candidates: Vec<&CandidateFacts> = existing.iter().map(|seed| &seed.facts).collect();
         let names: BTreeSet<String> = candidates
@@ -318,22 +390,43 @@ impl Session<'_, '_> {
             .collect();
         let strategy = strategy::find(self.bench.plan, &self.cell.strategy);
         let steps = strategy.as_ref().map(|strategy| strategy.steps(&job)).unwrap_or_default();
+        let leaving = strategy.as_ref().map(|strategy| strategy.leaving(&job)).unwrap_or_default();
+        if steps.contains(&Step::Load) {
+            self.around.containerd = engine.facts().await?.containerd_store;
+        }
         let proof = examine(&Evidence {
             cell: self.cell,
             steps: &steps,
+            leaving: &leaving,
             workload: self.workload(),
             kept_runner: strategy.is_some_and(|strategy| strategy.cache == CacheFrom::Engine),
             record: &self.record,
             candidates: &candidates,
             existing: &names,
             remote: &self.remote,
+            left: &self.left,
+            attested: &attested,
             own: &own,
             files: &prepared.files,
-            dockerfile_hash: &prepared.dockerfile_hash,
+            dockerfile: &bench::read_dockerfile(prepared)?,
             unexplained: &self.unexplained(prepared, pristine)?,
+            around: &self.around,
         });
         let image_bytes = own.get(&job.own_image()).map(|facts| facts.size);
         Ok(Collected { proof, image_bytes })
+    }
+
+    /// What others did on the user's engine during the job.
+    async fn others(&self, engine: &dyn Engine) -> Result<Vec<String>, RunError> {
+        let Some((from, to)) = self.job_span else { return Ok(Vec::new()) };
+        let events = match self.site.host.is_private() {
+            true => self.site.host.users().events(from, to).await?,
+            false => engine.events(from, to).await?,
+        };
+        let owned = self.bench.ledger.owned();
+        let bases: Vec<String> = self.bases.iter().flat_map(|(b, i)| [b, i]).cloned().collect();
+        let foreign = events.into_iter().filter(|event| event.is_foreign(&owned, &bases));
+        Ok(foreign.map(|event| format!("{} {}", event.what, event.image)).collect())
     }
 
     /// What the registry holds under the names that the job gives as sources without pulling
@@ -350,12 +443,26 @@ impl Session<'_, '_> {
                     let facts = RemoteFacts {
                         digest: registry.digest(reference).await?,
                         config: registry.image_config(reference).await?,
+                        attested: registry.attests(reference).await?,
                     };
                     remote.insert(reference.clone(), facts);
                 }
             }
         }
         Ok(remote)
+    }
+
+    /// What the registry holds under the names of the caches that the job will export.
+    async fn left(&self, steps: &[Step]) -> Result<BTreeMap<ImageRef, Left>, RunError> {
+        let mut left = BTreeMap::new();
+        for step in steps {
+            let Step::Build(build) = step else { continue };
+            if let Some(CacheExport::Registry { reference, .. }) = &build.export {
+                let before = self.site.registry.digest(reference).await?;
+                left.insert(reference.clone(), Left { before, after: None });
+            }
+        }
+        Ok(left)
     }
 
     /// Paths that differ from the pristine context although no edit of the change touches them.

@@ -92,6 +92,7 @@ impl Fake {
             storage: self.clone(),
             line: None,
             clock: self.clone(),
+            machine: || None,
         }
     }
 
@@ -120,6 +121,37 @@ impl Fake {
         }
         Ok(())
     }
+}
+
+/// An archive as `docker save` writes it, with a file for each layer and the line that stands for
+/// the images.
+fn write_archive(path: &Path, line: &str, layers: &[String]) {
+    let add = |tar: &mut tar::Builder<Vec<u8>>, name: &str, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, name, content).unwrap();
+    };
+    let mut archive = tar::Builder::new(Vec::new());
+    for layer in layers {
+        let mut content = tar::Builder::new(Vec::new());
+        add(&mut content, layer, layer.as_bytes());
+        add(&mut archive, layer, &content.into_inner().unwrap());
+    }
+    let manifest = serde_json::json!([{ "Config": "config", "Layers": layers }]);
+    add(&mut archive, "config", b"{}");
+    add(&mut archive, "manifest.json", manifest.to_string().as_bytes());
+    add(&mut archive, "line", line.as_bytes());
+    std::fs::write(path, archive.into_inner().unwrap()).unwrap();
+}
+
+fn read_archive(path: &Path) -> String {
+    let mut archive = tar::Archive::new(std::fs::File::open(path).unwrap());
+    let mut entries = archive.entries().unwrap().map(Result::unwrap);
+    let line = entries.find(|entry| entry.path().unwrap() == Path::new("line"));
+    std::io::read_to_string(line.unwrap()).unwrap()
 }
 
 fn key(of: &impl Hash) -> String {
@@ -267,7 +299,7 @@ impl Engine for Fake {
         self.operation("load", &archive.display())?;
         self.spend(900);
         let mut state = self.0.lock().unwrap();
-        let images = state.packed[&std::fs::read_to_string(archive).unwrap()].clone();
+        let images = state.packed[&read_archive(archive)].clone();
         state.local.extend(images.clone());
         Ok(images.into_keys().collect())
     }
@@ -283,8 +315,9 @@ impl Engine for Fake {
         self.spend(500);
         let mut state = self.0.lock().unwrap();
         let of = |name: &ImageRef| (name.to_string(), state.local[&name.to_string()].clone());
-        let images = references.iter().map(of).collect();
-        std::fs::write(archive, state.pack(images)).unwrap();
+        let images: Images = references.iter().map(of).collect();
+        let layers: Vec<String> = images.values().flat_map(|image| image.keys.clone()).collect();
+        write_archive(archive, &state.pack(images), &layers);
         Ok(1_000)
     }
 
@@ -365,6 +398,10 @@ impl Registry for Fake {
         let state = self.0.lock().unwrap();
         let cache = serde_json::json!({ "moby.buildkit.cache.v0": "" });
         Ok(state.registry.get(&reference.to_string()).map(|_| cache))
+    }
+
+    async fn attests(&self, _: &ImageRef) -> Result<bool, RegistryError> {
+        Ok(false)
     }
 
     async fn close(&self) -> Result<(), RegistryError> {

@@ -48,6 +48,11 @@ impl Bed {
         self.dir.path().join(name)
     }
 
+    /// A text that no other test has.
+    pub fn salt(&self) -> String {
+        self.dir.path().file_name().unwrap().to_string_lossy().replace('.', "")
+    }
+
     /// Writes a configuration; `FIXTURES` in it becomes a copy of the fixtures' folder whose steps
     /// make bytes that no other build makes, so that no cache of others can serve.
     pub fn config(&self, text: &str) -> PathBuf {

@@ -3,7 +3,12 @@
 mod export;
 mod faults;
 mod harness;
+mod lab;
 mod private;
 mod replay;
 mod runs;
 mod traps;
+mod traps_around;
+mod traps_engine;
+mod traps_hits;
+mod traps_structure;

@@ -177,6 +177,7 @@ async fn with_scratch(
         storage: storage.into(),
         line: None,
         clock: Arc::<SystemClock>::default(),
+        machine: || None,
     };
     let mut opened = Ok(());
     if let Ok(registry) = &registry {

@@ -1,5 +1,6 @@
 //! Which steps of a Dockerfile a difference between two workspaces leaves alone.
 
+use super::arguments::Argument;
 use crate::model::plan::{StageLayout, StepLayout};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,21 +18,27 @@ pub fn differing(
 
 /// For every stage: how many of its RUN, COPY and ADD instructions, counted from the first, have
 /// inputs that the touched paths leave alone. A step after a touched one counts as touched, since
-/// it builds on it.
-pub fn untouched(layout: &[StageLayout], touched: &BTreeSet<String>) -> Vec<usize> {
+/// it builds on it; so does one that comes after an argument which is not the same.
+pub fn untouched(
+    layout: &[StageLayout],
+    touched: &BTreeSet<String>,
+    arguments: &[Argument],
+) -> Vec<usize> {
     let mut leading: Vec<usize> = Vec::with_capacity(layout.len());
     let whole = |leading: &[usize], stage: usize| {
         leading.get(stage).is_some_and(|count| *count == layout[stage].steps.len())
     };
-    for stage in layout {
+    for (index, stage) in layout.iter().enumerate() {
         let count = match stage.base_stage {
             Some(base) if !whole(&leading, base) => 0,
             _ => stage
                 .steps
                 .iter()
-                .take_while(|step| {
+                .enumerate()
+                .take_while(|(at, step)| {
                     step.from_stage.is_none_or(|from| whole(&leading, from))
                         && !takes_any(step, touched)
+                        && !arguments.iter().any(|argument| argument.is_before(index, *at))
                 })
                 .count(),
         };
@@ -76,21 +83,21 @@ mod tests {
 
     #[test]
     fn an_application_change_leaves_the_builder_alone() {
-        assert_eq!(untouched(&article(), &paths(&["app/a.rb"])), [3, 1]);
+        assert_eq!(untouched(&article(), &paths(&["app/a.rb"]), &[]), [3, 1]);
     }
 
     #[test]
     fn a_manifest_change_touches_what_comes_after_it() {
-        assert_eq!(untouched(&article(), &paths(&["Gemfile"])), [1, 0]);
+        assert_eq!(untouched(&article(), &paths(&["Gemfile"]), &[]), [1, 0]);
     }
 
     #[test]
     fn nothing_touched_and_a_context_that_is_copied_whole() {
-        assert_eq!(untouched(&article(), &paths(&[])), [3, 2]);
+        assert_eq!(untouched(&article(), &paths(&[]), &[]), [3, 2]);
         let mut layout = article();
         layout[0].steps[1] = copy(&["."]);
-        assert_eq!(untouched(&layout, &paths(&["any/thing"])), [1, 0]);
-        assert_eq!(untouched(&layout, &paths(&[])), [3, 2]);
+        assert_eq!(untouched(&layout, &paths(&["any/thing"]), &[]), [1, 0]);
+        assert_eq!(untouched(&layout, &paths(&[]), &[]), [3, 2]);
     }
 
     #[test]
@@ -99,9 +106,9 @@ mod tests {
             steps: vec![copy(&["*.lock"]), copy(&["/src/"])],
             ..Default::default()
         }];
-        assert_eq!(untouched(&layout, &paths(&["a/x.lock"])), [2]);
-        assert_eq!(untouched(&layout, &paths(&["x.lock"])), [0]);
-        assert_eq!(untouched(&layout, &paths(&["src/deep/x"])), [1]);
+        assert_eq!(untouched(&layout, &paths(&["a/x.lock"]), &[]), [2]);
+        assert_eq!(untouched(&layout, &paths(&["x.lock"]), &[]), [0]);
+        assert_eq!(untouched(&layout, &paths(&["src/deep/x"]), &[]), [1]);
     }
 
     #[test]

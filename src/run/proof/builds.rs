@@ -1,0 +1,114 @@
+//! What the builds of one job are to each other, and what they leave: traps 5, 8, 15, 18, 20, 28
+//! and 29.
+
+use super::Examination;
+use crate::model::finding as kinds;
+use crate::model::{Builder, CacheExport, ImageRef, Sources, StepRecord};
+
+impl Examination<'_> {
+    /// Traps 5 and 8: what the builds of one job are to each other.
+    pub(super) fn builds_of_one_job(&mut self) {
+        let evidence = self.evidence;
+        let builds = &evidence.record.builds;
+        for (index, build) in builds.iter().enumerate() {
+            let known = |step: &StepRecord| {
+                builds[..index].iter().any(|earlier| {
+                    let same = |s: &StepRecord| s.stage == step.stage && s.step == step.step;
+                    earlier.outcome.steps.iter().any(same)
+                })
+            };
+            let repeated: Vec<String> = build
+                .outcome
+                .steps
+                .iter()
+                .filter(|step| !step.hit && step.makes_content() && known(step))
+                .map(|step| format!("{} {}", step.stage, step.step))
+                .collect();
+            if evidence.cell.builder == Builder::Classic
+                && !matches!(build.step.sources, Sources::None)
+                && !repeated.is_empty()
+            {
+                self.note(
+                    &kinds::SOURCE_HIDES_LOCAL_CACHE,
+                    format!(
+                        "the build of tag {} carried out again what the job had just built: {}",
+                        build.step.tag.tag,
+                        repeated.join(", ")
+                    ),
+                );
+            }
+        }
+        let Some((last, earlier)) = builds.split_last() else { return };
+        let layers = |tag: &ImageRef| evidence.own.get(tag).map(|facts| &facts.layers);
+        for build in earlier {
+            let same_steps = build.step.target == last.step.target;
+            let same_layers = layers(&build.step.tag).is_some()
+                && layers(&build.step.tag) == layers(&last.step.tag);
+            if build.step.tag != last.step.tag && (same_steps || same_layers) {
+                self.note(
+                    &kinds::STAGE_IS_FINAL,
+                    format!(
+                        "tag {} holds every stage, like {}",
+                        build.step.tag.tag, last.step.tag.tag
+                    ),
+                );
+            }
+        }
+    }
+
+    /// Traps 15 and 29: what the builder said of import and export, and what became of it.
+    pub(super) fn exports(&mut self) {
+        let evidence = self.evidence;
+        for build in &evidence.record.builds {
+            let outcome = &build.outcome;
+            if outcome.import_outlasts_steps {
+                let seconds = |seconds: Option<f64>| seconds.unwrap_or_default();
+                let detail = format!(
+                    "build of tag {}: import {:.1} s, steps {:.1} s",
+                    build.step.tag.tag,
+                    seconds(outcome.import_s),
+                    seconds(outcome.steps_s)
+                );
+                self.note(&kinds::IMPORT_OUTLASTS_STEPS, detail);
+            }
+            for (name, error) in &outcome.export_errors {
+                self.note(&kinds::CACHE_NOT_LEFT, format!("{name}: {error}"));
+            }
+            let Some(CacheExport::Registry { reference, .. }) = &build.step.export else {
+                continue;
+            };
+            let Some(left) = evidence.left.get(reference) else { continue };
+            let anew = outcome.steps.iter().any(|step| !step.hit && step.makes_content());
+            if left.after.is_none() {
+                self.note(
+                    &kinds::CACHE_NOT_LEFT,
+                    format!("there is no {} in the registry after the job", reference.tag),
+                );
+            } else if anew && left.after == left.before {
+                self.note(
+                    &kinds::CACHE_NOT_LEFT,
+                    format!("{} in the registry is still that of the job before", reference.tag),
+                );
+            }
+        }
+    }
+
+    /// Traps 18 and 20.
+    pub(super) fn pushes(&mut self) {
+        let pushes = &self.evidence.record.pushes;
+        let sources = self.evidence.remote.iter().filter(|(_, facts)| facts.attested);
+        let sources = sources.map(|(reference, _)| reference);
+        for reference in sources.chain(self.evidence.attested) {
+            self.note(&kinds::ATTESTATIONS, format!("tag {}", reference.tag));
+        }
+        let existed: u32 = pushes.iter().map(|(_, push)| push.existed).sum();
+        let mounted: u32 = pushes.iter().map(|(_, push)| push.mounted).sum();
+        if !self.steady() && existed + mounted > 0 {
+            let pushed: u32 = pushes.iter().map(|(_, push)| push.pushed).sum();
+            self.note(
+                &kinds::LAYERS_IN_REGISTRY,
+                format!("layers pushed {pushed}, there before {existed}, mounted {mounted}"),
+            );
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What only all samples together show: traps 12, 14 and 27. Pure, from the journal alone.
+
+use crate::model::finding as kinds;
+use crate::model::{Cell, CellKey, Event, Finding, Phase, Plan, Sample, State, Status};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Findings about the whole run.
+pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
+    let mut cells: BTreeMap<CellKey, Vec<&Sample>> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for event in events {
+        match event {
+            Event::SampleFinished { sample } => {
+                cells.entry(sample.cell.key()).or_default().push(sample);
+            }
+            Event::Unsupported { what, reason, advice, .. } => {
+                let detail = format!("{what}: {reason}. {advice}");
+                findings.push(Finding::new(&kinds::UNSUPPORTED, detail));
+            }
+            _ => {}
+        }
+    }
+    for samples in cells.values() {
+        findings.extend(hits_come_and_go(samples));
+        let [first, ..] = samples.as_slice() else { continue };
+        let baseline =
+            cells.get(&Cell { strategy: plan.baseline.clone(), ..first.cell.clone() }.key());
+        if let Some(baseline) = baseline {
+            findings.extend(export_outweighs_saving(samples, baseline));
+        }
+    }
+    findings
+}
+
+/// Trap 14. Samples that are invalid count here: that they are may be the very reason.
+fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
+    let mut seen: BTreeMap<BTreeSet<(&str, u32)>, Vec<u32>> = BTreeMap::new();
+    for sample in samples {
+        if matches!(sample.status, Status::Ok | Status::Invalid) {
+            let content = sample.steps.iter().filter(|step| step.makes_content());
+            let hits = content.filter(|step| step.hit);
+            let hits = hits.map(|step| (step.stage.as_str(), step.step)).collect();
+            seen.entry(hits).or_default().push(sample.sample);
+        }
+    }
+    if seen.len() < 2 {
+        return None;
+    }
+    let each: Vec<String> = seen
+        .iter()
+        .map(|(hits, samples)| {
+            let numbers: Vec<String> = samples.iter().map(ToString::to_string).collect();
+            format!("{} steps in {}", hits.len(), numbers.join(" "))
+        })
+        .collect();
+    let detail = format!("{}: hits of {} (samples)", samples[0].cell.key(), each.join(", "));
+    Some(Finding::new(&kinds::HITS_COME_AND_GO, detail))
+}
+
+/// Trap 12. Only where a cache is found: whoever leaves the first one cannot save by it.
+fn export_outweighs_saving(samples: &[&Sample], baseline: &[&Sample]) -> Option<Finding> {
+    let by_round: BTreeMap<u32, &Sample> =
+        baseline.iter().filter(|sample| sample.counts()).map(|s| (s.round, *s)).collect();
+    let (mut exports, mut finds, mut pairs) = (0.0, 0.0, 0.0);
+    for sample in samples.iter().filter(|s| s.counts() && s.cell.state == State::Steady) {
+        let Some(cold) = by_round.get(&sample.round) else { continue };
+        let export = leaving_s(sample);
+        exports += export;
+        finds += cold.total_s() - (sample.total_s() - export);
+        pairs += 1.0;
+    }
+    if pairs < 1.0 || exports <= 0.0 || exports <= finds {
+        return None;
+    }
+    let saves = match finds > 0.0 {
+        true => format!("{:.1} s", finds / pairs),
+        false => "nothing".to_owned(),
+    };
+    let detail = format!(
+        "{}: leaving the cache takes {:.1} s, finding it saves {saves} (means of {pairs} pairs)",
+        samples[0].cell.key(),
+        exports / pairs
+    );
+    Some(Finding::new(&kinds::EXPORT_OUTWEIGHS_SAVING, detail))
+}
+
+/// Seconds that a job spent only on leaving its cache behind.
+fn leaving_s(sample: &Sample) -> f64 {
+    let rows = sample.phases.iter().filter(|row| {
+        let carried = matches!(row.phase, Phase::Save | Phase::Store);
+        carried || (row.within && row.operation == "cache export")
+    });
+    rows.fold(0.0, |sum, row| sum + row.duration_s)
+}
