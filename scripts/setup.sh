@@ -47,14 +47,11 @@ ensure_tools() {
     static_busybox || missing+=(busybox-static)
     # cargo needs a linker; a bare Debian has none.
     have cc || missing+=(gcc libc6-dev)
-    # The tests look at the report's page in it.
-    have chromium || missing+=(chromium)
     ((${#missing[@]})) || return 0
 
     can_install || die "missing on this machine: ${missing[*]} (Debian's package names)" \
         "docker-registry: the CNCF distribution registry, as a binary of that name on PATH" \
         "busybox-static:  a statically linked busybox on PATH" \
-        "chromium:        a browser of that name on PATH, for the tests of the report's page" \
         "Install them by hand (this script does so only as root on Debian or Ubuntu), then run it again."
     install_packages "${missing[@]}"
     if [[ $registry_is_new = yes ]]; then switch_off_registry_service; fi

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `make test` needs beyond setup.sh: shellcheck, zstd, and the published schemas of CI systems, which
-# exported snippets are held against. Safe to run as often as you like.
+# What `make test` needs beyond setup.sh: shellcheck, zstd, a browser, and the published schemas of
+# CI systems, which exported snippets are held against. Safe to run as often as you like.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,6 +20,8 @@ ensure_packages() {
     have shellcheck || missing+=(shellcheck)
     # An archive that the zstd program packed must load.
     have zstd || missing+=(zstd)
+    # The report's page is looked at in a real browser.
+    have chromium || missing+=(chromium)
     can_make_venv || missing+=(python3-venv)
     ((${#missing[@]})) || return 0
     can_install || die "missing on this machine: ${missing[*]} (Debian's package names)" \
