@@ -53,7 +53,9 @@ impl Chrome {
             .stdout(Stdio::null())
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("chromium: {error}. Run scripts/test-tools.sh, or install the package chromium")
+                panic!(
+                    "chromium: {error}. Run scripts/test-tools.sh, or install the package chromium"
+                )
             });
         let said = process.stderr.take().expect("it is piped");
         let process = Process(process);

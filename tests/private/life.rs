@@ -15,9 +15,11 @@ async fn it_starts_builds_pushes_and_leaves_nothing() {
             let engine = host.fresh().await.unwrap();
             let fresh = engine.snapshot().await.unwrap();
             assert!(fresh.images.is_empty() && fresh.records.is_empty(), "{fresh:?}");
-            let context = rig.context();
             for builder in Builder::ALL {
                 let tag = registry.image("service", &format!("{builder}-{sample}"));
+                // Another one for each builder: of the same they may make the same layers within a
+                // second, and these would not be sent twice.
+                let context = rig.context();
                 let ask = Ask::default();
                 let built = build(&engine, builder, &context, &tag, &ask).await;
                 let built = built.unwrap_or_else(|error| panic!("{store:?} {builder}: {error}"));
