@@ -67,7 +67,8 @@ fn plan(cells: &[Cell]) -> serde_json::Result<Plan> {
             {"name": "main", "have": ["main"], "weight": 9.0},
             {"name": "none", "have": [], "weight": 1.0},
         ],
-        "engine": "shared",
+        "engines": {"shared": {"kind": "shared", "host": null}},
+        "links": {"loopback": {"down_bps": null, "up_bps": null, "rtt_s": 0.0}},
         "registry": {"kind": "managed"},
         "storage": null,
         "limits": {"build_s": 60.0, "transfer_s": 60.0, "storage_s": 60.0, "cleanup_s": 60.0},
@@ -121,7 +122,10 @@ fn sample(number: u32, round: u32, position: usize, cell: &Cell) -> Sample {
 
 fn render(criterion: &mut Criterion) {
     let cells = cells();
-    let Ok(plan) = plan(&cells) else { panic!("the bench's plan is not one any more") };
+    let plan = match plan(&cells) {
+        Ok(plan) => plan,
+        Err(error) => panic!("the bench's plan is not one any more: {error}"),
+    };
     let samples: Vec<Sample> = (1..=SAMPLES)
         .map(|number| {
             let at = (number as usize - 1) % cells.len();

@@ -94,7 +94,11 @@ impl Run {
             let key = sample.cell.key().0;
             match sample.round {
                 // Somebody else's work on the machine.
-                3 => sample.phases.iter_mut().for_each(|row| row.duration_s *= 1.12),
+                3 => sample
+                    .phases
+                    .iter_mut()
+                    .filter(|row| row.phase == Phase::Build)
+                    .for_each(|row| row.duration_s *= 1.08),
                 2 if key == "article/app/branch+main/inline/buildkit/office/modern" => spoil(
                     sample,
                     Status::Invalid,
@@ -455,7 +459,8 @@ fn sample(number: u32, round: u32, position: u32, cell: &Cell) -> Sample {
         let (down, up, requests) = moved;
         let wire =
             on_the_wire(&cell.link, down.unwrap_or(0), up.unwrap_or(0), requests.unwrap_or(0));
-        let duration_s = (seconds + wire) * noise(number, seq);
+        // A link is paced: what it adds does not vary.
+        let duration_s = seconds * noise(number, seq) + wire;
         let record = |operation: &str, duration_s, within: bool| PhaseRecord {
             seq,
             phase,
@@ -546,7 +551,7 @@ fn counted(
             };
             (Some(down), Some(up), Some(if down == 0 { 0 } else { 12 }))
         }
-        Phase::Fetch | Phase::Store => (down, up, Some(1)),
+        Phase::Fetch | Phase::Store => (down.or(Some(0)), up.or(Some(0)), Some(1)),
         _ => (down, up, None),
     }
 }

@@ -31,6 +31,21 @@ fn draw_all(model: &Model<'_>) -> Result<Vec<Drawing>, ReportError> {
     Ok(drawings)
 }
 
+/// How it is to be read: a line is for one round trip, and links differ in theirs.
+fn foot(models: &[&LinkModel]) -> String {
+    let lines = models.iter().find(|one| !one.curve.is_empty()).map_or_else(
+        || "No line: see the table.".to_owned(),
+        |one| {
+            format!(
+                "Lines: the model at {} round trip and {} of it upwards; other links lie off them.",
+                text::milliseconds(one.at.rtt_s),
+                text::weight(one.at.up_per_down)
+            )
+        },
+    );
+    format!("Marks: means, 95 % interval. {lines} Ring: as the baseline.")
+}
+
 /// Bandwidth to pixels. What has no limit stands apart at the right.
 struct Rates {
     axis: Log,
@@ -96,12 +111,7 @@ fn draw_models(
             }
         }
         crossings(canvas, &rates, &upwards, models)?;
-        frame::end(
-            canvas,
-            "bandwidth towards the job",
-            "Marks: measured means with their 95 % interval. Lines: the model. Ring: as long as \
-             the baseline.",
-        )
+        frame::end(canvas, "bandwidth towards the job", &foot(models))
     })
 }
 

@@ -104,7 +104,9 @@ fn place(model: &LinkModel) -> String {
 /// How far the model misses, or why there is no line.
 fn held_out(model: &LinkModel) -> String {
     if let Some(reason) = &model.not_drawn {
-        return format!("no line: {reason}");
+        let said =
+            matches!(&model.break_even_bps, BreakEven::NotKnown { reason: r } if r == reason);
+        return if said { "no line".to_owned() } else { format!("no line: {reason}") };
     }
     let errors: Vec<String> = model
         .held_out
