@@ -225,8 +225,8 @@ impl<'a> Examination<'a> {
             };
             details.push(format!("{}; {bytes}", lazy.join(", ")));
         }
-        for detail in details {
-            self.note(&kinds::HIT_NOT_FETCHED, detail);
+        if !details.is_empty() {
+            self.note(&kinds::HIT_NOT_FETCHED, details.join("; then "));
         }
     }
 }

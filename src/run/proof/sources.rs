@@ -7,6 +7,7 @@ use crate::engine::ImageFacts;
 use crate::model::finding as kinds;
 use crate::model::{Builder, ImageRef, Step};
 use crate::run::job::BuildEvidence;
+use std::collections::BTreeMap;
 
 impl Examination<'_> {
     /// Traps 2, 3, 4 and 9: what the sources are.
@@ -58,14 +59,14 @@ impl Examination<'_> {
         let brought: Vec<String> =
             evidence.record.brought.iter().map(ToString::to_string).collect();
         let imports = evidence.record.builds.iter().flat_map(|build| &build.outcome.imports);
-        let details: Vec<String> = imports
+        let asked: BTreeMap<&str, &str> = imports
             .filter(|(reference, _)| brought.contains(reference))
-            .map(|(reference, error)| {
-                let answer = error.as_deref().unwrap_or("found there");
-                format!("the builder asked the registry for {reference}: {answer}")
-            })
+            .map(|(name, error)| (name.as_str(), error.as_deref().unwrap_or("found there")))
             .collect();
-        for detail in details {
+        if !asked.is_empty() {
+            let asked: Vec<String> =
+                asked.iter().map(|(name, answer)| format!("{name} ({answer})")).collect();
+            let detail = format!("the builder asked the registry for {}", asked.join(", "));
             self.note(&kinds::LOADED_NOT_CONSULTED, detail);
         }
     }
