@@ -13,6 +13,11 @@ fn records() -> BTreeSet<String> {
     holdings().into_iter().filter_map(record).collect()
 }
 
+/// Every image on the engine, intermediate ones included.
+fn images() -> BTreeSet<String> {
+    docker(&["images", "-aq", "--no-trunc"]).lines().map(str::to_owned).collect()
+}
+
 /// Removes build cache records of this test's own.
 fn prune(ids: &BTreeSet<String>) {
     for id in ids {
@@ -20,7 +25,8 @@ fn prune(ids: &BTreeSet<String>) {
     }
 }
 
-/// Builds with BuildKit as a user does; returns the records that this made.
+/// Builds with BuildKit as a user does, and keeps the build cache alone; returns the records that
+/// this made.
 fn users_build(bed: &Bed, dockerfile: &str) -> BTreeSet<String> {
     let before = records();
     let folder = bed.path("users");
@@ -33,11 +39,14 @@ fn users_build(bed: &Bed, dockerfile: &str) -> BTreeSet<String> {
     );
     let built = Command::new(program)
         .args(["build", "--builder", "default", "--provenance=false", "--target", "made"])
+        .arg("--iidfile")
+        .arg(bed.path("made"))
         .arg(&folder)
         .env("BUILDX_CONFIG", home)
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", text(&built.stderr));
+    docker(&["rmi", std::fs::read_to_string(bed.path("made")).unwrap().trim()]);
     &records() - &before
 }
 
@@ -97,6 +106,7 @@ fn an_image_that_is_not_that_of_a_build_without_cache_is_wrong() {
     tiny(&bed, &[("Dockerfile", dockerfile), ("app", "1")]);
     let context = bed.path("tiny");
     let meddle = Box::new(move |reference: &str| {
+        let there = images();
         let built = Command::new("docker")
             .env("DOCKER_BUILDKIT", "0")
             .args(["build", "-q", "--no-cache", "--network", "none", "-t", reference])
@@ -105,11 +115,10 @@ fn an_image_that_is_not_that_of_a_build_without_cache_is_wrong() {
             .unwrap();
         assert!(built.status.success(), "{}", text(&built.stderr));
         docker(&["push", "-q", reference]);
-        let ids = docker(&["history", "-q", "--no-trunc", reference]);
         docker(&["rmi", reference]);
-        for id in ids.lines().filter(|id| *id != "<missing>") {
-            let _ = Command::new("docker").args(["rmi", id]).output();
-        }
+        // The engine takes those with it that nothing else is built upon.
+        let left: Vec<String> = images().difference(&there).cloned().collect();
+        assert!(left.is_empty(), "{left:?}");
     });
     let scene = Scene::of(TINY, "*/app/*/cold/classic/*/*,*/app/*/pull/classic/*/*");
     let samples = Scene { meddle, ..scene }.play(&bed);
@@ -128,8 +137,9 @@ fn trap_25_cache_mounts_that_are_warm_from_before() {
     let bed = Bed::new();
     let dockerfile = "FROM breakeven-fixture-base:1 AS made\n\
                       RUN --mount=type=cache,target=/c echo SALT >> /c/x && cp /c/x /x\n";
-    let made = users_build(&bed, dockerfile);
     let before = holdings();
+    let made = users_build(&bed, dockerfile);
+    let with_theirs = holdings();
     let ours = format!("{}COPY app /\n", dockerfile.replace("echo SALT", "echo SALT ours"));
     tiny(&bed, &[("Dockerfile", &ours), ("app", "1")]);
     let samples = Scene::of(TINY, "*/app/*/cold/buildkit/*/*").play(&bed);
@@ -137,12 +147,14 @@ fn trap_25_cache_mounts_that_are_warm_from_before() {
     prune(&made);
     assert_all_ok(&samples);
     assert_found(&bed, "cache-mounts-warm", "cache mounts");
-    assert_eq!(after, before);
+    assert_eq!(after, with_theirs);
+    assert_as_before(&before, "trap 25");
 }
 
 #[test]
 fn trap_26_records_that_are_collected_during_a_job() {
     let bed = Bed::new();
+    let before = holdings();
     let made = users_build(&bed, "FROM breakeven-fixture-base:1 AS made\nRUN echo SALT > /x\n");
     tiny(&bed, &[("Dockerfile", "FROM scratch\nCOPY app /SALT\n"), ("app", "1")]);
     let all = made.clone();
@@ -152,6 +164,7 @@ fn trap_26_records_that_are_collected_during_a_job() {
     assert!(records().is_disjoint(&made));
     assert_all_ok(&samples);
     assert_found(&bed, "records-collected", "build cache records");
+    assert_as_before(&before, "trap 26");
 }
 
 #[test]

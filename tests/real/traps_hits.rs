@@ -31,6 +31,7 @@ fn trap_6_the_first_source_that_matches_locks_the_stage() {
 #[test]
 fn trap_10_11_17_31_inline_keeps_the_final_stage_and_a_hit_need_not_be_fetched() {
     let bed = Bed::new();
+    let before = holdings();
     let output = bed.run(ARTICLE, &["--rounds", "1", "--only", "*/*/*/inline/buildkit/*/*"]);
     assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
     assert_found(&bed, "final-stage-only", "stage builder: 1 unchanged of 3 steps");
@@ -38,11 +39,13 @@ fn trap_10_11_17_31_inline_keeps_the_final_stage_and_a_hit_need_not_be_fetched()
     assert_found(&bed, "base-present", "breakeven-fixture-base:1 sha256:");
     // What scripts/setup.sh starts is one of them.
     assert_found(&bed, "known-bad-engine", "hits come and go");
+    assert_as_before(&before, "trap 10");
 }
 
 #[test]
 fn trap_12_leaving_the_cache_costs_more_than_it_saves() {
     let bed = Bed::new();
+    let before = holdings();
     let dockerfile = "FROM breakeven-fixture-base:1\nRUN echo SALT > /salt\nCOPY app /\n\
                       RUN head -c 3000000 /dev/urandom > /large\n";
     tiny(&bed, &[("Dockerfile", dockerfile), ("app", "1")]);
@@ -51,6 +54,7 @@ fn trap_12_leaving_the_cache_costs_more_than_it_saves() {
     let output = bed.run(&config, &["--rounds", "1", "--only", only]);
     assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
     assert_found(&bed, "export-outweighs-saving", "tiny/app/branch/save-load/classic/slow/shared");
+    assert_as_before(&before, "trap 12");
 }
 
 #[test]
@@ -122,6 +126,7 @@ fn trap_20_attestations_make_another_digest() {
 #[test]
 fn trap_22_a_commit_in_an_argument_before_the_work() {
     let bed = Bed::new();
+    let before = holdings();
     let dockerfile = "FROM breakeven-fixture-base:1\nRUN echo SALT > /salt\nARG COMMIT=none\n\
                       RUN echo made with care > /made\nCOPY app /\n";
     tiny(&bed, &[("Dockerfile", dockerfile), ("app", "1"), (".dockerignore", "Dockerfile\n")]);
@@ -142,14 +147,17 @@ fn trap_22_a_commit_in_an_argument_before_the_work() {
             assert!(detail.contains("which was `ARG COMMIT=none`"), "{detail}");
         }
     }
+    assert_as_before(&before, "trap 22");
 }
 
 #[test]
 fn trap_27_what_an_engine_cannot_do_is_unsupported_and_not_failed() {
     let bed = Bed::new();
+    let before = holdings();
     let only = "*/app/*/cold/buildkit/*/*,*/app/*/registry-max/*/*/*";
     let output = bed.run(ARTICLE, &["--rounds", "1", "--only", only]);
     assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
     assert_found(&bed, "unsupported", "registry-max (buildkit) on engine shared");
     assert!(bed.samples().iter().all(|sample| sample.cell.strategy == "cold"));
+    assert_as_before(&before, "trap 27");
 }

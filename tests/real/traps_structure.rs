@@ -1,6 +1,6 @@
 //! Traps that the way of measuring shuts out: these tests fail if it no longer does.
 
-use super::harness::{ARTICLE, Bed, not_ok, text};
+use super::harness::{ARTICLE, Bed, assert_as_before, holdings, not_ok, text};
 use super::lab::{Scene, TINY, assert_all_ok, assert_found, tiny};
 use breakeven::model::{Phase, Sample};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[test]
 fn trap_13_populate_and_steady_never_share_a_row() {
     let bed = Bed::new();
+    let before = holdings();
     tiny(&bed, &[("Dockerfile", "FROM scratch\nCOPY app /SALT\n"), ("app", "1")]);
     let config =
         format!("{TINY}[[availability]]\nhave = []\n[[availability]]\nhave = [\"branch\"]\n");
@@ -44,6 +45,7 @@ fn trap_13_populate_and_steady_never_share_a_row() {
             assert!(expected.contains(&row), "{row:?}");
         }
     }
+    assert_as_before(&before, "trap 13");
 }
 
 fn bytes(sample: &Sample, phase: Phase) -> u64 {
@@ -54,6 +56,7 @@ fn bytes(sample: &Sample, phase: Phase) -> u64 {
 #[test]
 fn trap_16_cold_is_a_fresh_runner_that_pulls_its_base_and_not_a_flag() {
     let bed = Bed::new();
+    let before = holdings();
     let config = format!(
         "{ARTICLE}\n[engine]\nkind = \"private\"\nimage = \"breakeven-engine:modern\"\n\
          store = \"containerd\"\n"
@@ -68,11 +71,13 @@ fn trap_16_cold_is_a_fresh_runner_that_pulls_its_base_and_not_a_flag() {
     let plan = bed.breakeven().args(["plan", "--format", "shell", "breakeven.toml"]).output();
     let plan = text(&plan.unwrap().stdout);
     assert!(plan.contains("docker") && !plan.contains("--no-cache"), "{plan}");
+    assert_as_before(&before, "trap 16");
 }
 
 #[test]
 fn trap_19_bytes_come_from_the_wire_and_not_from_the_engines_progress() {
     let bed = Bed::new();
+    let before = holdings();
     let dockerfile = "FROM breakeven-fixture-base:1\n\
                       RUN echo SALT > /salt; head -c 9000000 /dev/zero > /zeros\nCOPY app /\n";
     tiny(&bed, &[("Dockerfile", dockerfile), ("app", "1")]);
@@ -91,4 +96,5 @@ fn trap_19_bytes_come_from_the_wire_and_not_from_the_engines_progress() {
         assert_eq!(sample.bytes_down(), None);
     }
     assert_found(&bed, "bytes-not-counted", "pull, push and cache import");
+    assert_as_before(&before, "trap 19");
 }
