@@ -1,6 +1,8 @@
 //! Whole runs on a fake engine with a virtual clock: exact snapshots of journal and reports.
 
 mod fake;
+#[path = "fake/resume.rs"]
+mod resume;
 
 use breakeven::model::event::Ending;
 use breakeven::model::plan::{
@@ -124,7 +126,13 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
-        limits: Limits { build_s: 60.0, transfer_s: 60.0, storage_s: 60.0, cleanup_s: 60.0 },
+        limits: Limits {
+            build_s: 60.0,
+            transfer_s: 60.0,
+            storage_s: 60.0,
+            cleanup_s: 60.0,
+            retries: 0,
+        },
         prices: None,
         cells,
         facts: BTreeMap::new(),
@@ -142,15 +150,28 @@ async fn run_and(
     cancel: &CancellationToken,
     listener: &(dyn Fn(&Event) + Send + Sync),
 ) -> Outcome {
+    let journal = Journal::create(&place.path("out"), plan).unwrap();
+    run_into(place, plan, fake, journal, cancel, listener).await
+}
+
+async fn run_into(
+    place: &Place,
+    plan: &Plan,
+    fake: Fake,
+    mut journal: Journal,
+    cancel: &CancellationToken,
+    listener: &(dyn Fn(&Event) + Send + Sync),
+) -> Outcome {
     let world = Arc::new(fake).world();
     let out = place.path("out");
-    let mut journal = Journal::create(&out, plan).unwrap();
     let header = Header {
         run: plan.run.clone(),
         private: Vec::new(),
         scratch: place.path("scratch"),
         storage: None,
     };
+    // What an earlier part of the run left in it; on a real engine that is removed first.
+    let _ = std::fs::remove_dir_all(place.path("state"));
     let ledger = Ledger::create(&place.path("state"), &header).unwrap();
     let dirs = (place.path("scratch"), out.join("logs"));
     let dirs = (dirs.0.as_path(), dirs.1.as_path());
@@ -234,6 +255,27 @@ async fn a_failed_step_is_its_samples_and_the_run_goes_on() {
     assert!(failed[0].reason.contains("the fake was told to fail"));
     let log = redacted(&place, &format!("logs/{:04}.log", failed[0].sample));
     assert!(log.contains("the fake was told to fail"), "{log}");
+}
+
+#[tokio::test]
+async fn a_transfer_is_tried_again_as_often_as_the_configuration_says() {
+    // After eight operations of seeding, the first sample builds and pushes.
+    for (operation, retries, status) in
+        [(2, 0, Status::Failed), (2, 1, Status::Ok), (1, 1, Status::Failed)]
+    {
+        let place = Place::new();
+        let mut plan = plan(&place, 1);
+        plan.cells.retain(|cell| cell.strategy == "cold");
+        plan.limits.retries = retries;
+        let fake = Fake::default().fail_at(2 * 2 * 2 + operation);
+        run(&place, &plan, fake, &CancellationToken::new()).await;
+        let published = publish(&place.path("out")).unwrap();
+        let first = samples(&published.events)[0];
+        assert_eq!(first.status, status, "{operation} {retries}: {}", first.reason);
+        let retried: Vec<_> = first.findings.iter().filter(|f| f.id == "retried").collect();
+        assert_eq!(retried.len(), usize::from(status == Status::Ok), "{retried:?}");
+        assert!(retried.iter().all(|f| f.detail.contains("the fake was told to fail")));
+    }
 }
 
 #[tokio::test]

@@ -157,15 +157,38 @@ fn nothing_measured_is_reported_as_such() {
 #[test]
 fn a_resumed_run_counts_all_of_its_time_and_its_last_end() {
     let mut run = Run::interrupted();
-    let begin = run.events[0].clone();
+    let resumed = Event::RunResumed {
+        version: 1,
+        at: "2026-03-03T09:00:00Z".to_owned(),
+        torn: false,
+        retry_failed: false,
+    };
     let end = run.events.last().cloned().unwrap();
-    run.events.push(begin);
+    run.events.push(resumed.clone());
     let model = Model::new(&run.plan, &run.events, USUAL.decision()).unwrap();
     assert_eq!((model.run.ending, model.run.duration_s), (None, None));
     run.events.push(end.clone());
     let Event::RunEnded { duration_s, .. } = end else { panic!("no end") };
     let model = Model::new(&run.plan, &run.events, USUAL.decision()).unwrap();
     assert_eq!(model.run.duration_s, Some(2.0 * duration_s));
+    assert!(model.counts_line().contains("resumed once"), "{}", model.counts_line());
+
+    // A part that was killed counts up to the end of its last sample.
+    run.events.push(resumed.clone());
+    let mut late = run.events.iter().rev().find_map(|event| match event {
+        Event::SampleFinished { sample } => Some(sample.clone()),
+        _ => None,
+    });
+    let late = late.as_mut().unwrap();
+    late.started_at = "2026-03-03T09:01:40Z".to_owned();
+    let whole = 100.0 + late.total_s() + late.reset_s + late.overhead_s;
+    run.events.push(Event::SampleFinished { sample: late.clone() });
+    run.events.push(resumed);
+    run.events.push(end);
+    let model = Model::new(&run.plan, &run.events, USUAL.decision()).unwrap();
+    let lasted = model.run.duration_s.unwrap();
+    assert!((lasted - 3.0 * duration_s - whole).abs() < 1e-6, "{lasted}");
+    assert!(model.counts_line().contains("resumed 3 times"), "{}", model.counts_line());
 }
 
 /// Through the text of a journal and back, as `breakeven report` does.

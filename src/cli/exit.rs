@@ -3,6 +3,7 @@
 use crate::engine::EngineError;
 use crate::run::RunError;
 use crate::run::job::JobError;
+use crate::run::journal::JournalError;
 use std::process::ExitCode;
 
 /// How the command ended. The numbers are a promise; README and `--help` list them.
@@ -71,9 +72,13 @@ pub fn of_run(error: &RunError) -> Exit {
         | RunError::Storage(_)
         | RunError::NothingSupported { .. }
         | RunError::ResetTimedOut { .. } => Exit::Unavailable,
+        RunError::Journal(JournalError::NotWritten { .. }) => Exit::Fault,
         RunError::Job(error) => of_job(error),
         RunError::Seeding { source, .. } => of_job(source),
-        RunError::Workspace(_) | RunError::Journal(_) | RunError::UnknownStrategy(_) => Exit::Usage,
+        RunError::Workspace(_)
+        | RunError::Journal(_)
+        | RunError::Changed(_)
+        | RunError::UnknownStrategy(_) => Exit::Usage,
         RunError::Ledger(_) | RunError::Report(_) | RunError::Scratch { .. } => Exit::Fault,
     }
 }

@@ -8,6 +8,7 @@ pub mod init;
 pub mod output;
 pub mod plan;
 mod progress;
+mod repeat;
 mod report;
 mod run;
 
@@ -31,6 +32,7 @@ enum Command {
     Init(init::Args),
     Plan(plan::Args),
     Run(run::Args),
+    Repeat(repeat::Args),
     Report(report::Args),
     Doctor(doctor::Args),
     Export(export::Args),
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Repeat(args) => repeat::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Export(args) => export::run(&args),

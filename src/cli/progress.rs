@@ -94,7 +94,12 @@ impl Progress {
                 up_bps / 1e6,
                 rtt_s * 1e3
             )),
-            Event::EngineFacts { .. } | Event::RunStarted { .. } | Event::RunFinding { .. } => {}
+            Event::RunResumed { .. } => self.say("going on where the run was stopped"),
+            Event::EngineFacts { .. }
+            | Event::RunStarted { .. }
+            | Event::Contents { .. }
+            | Event::ImagesCompared { .. }
+            | Event::RunFinding { .. } => {}
         }
     }
 

@@ -1,14 +1,16 @@
-//! `breakeven run`: measures, then reports.
+//! `breakeven run`: measures, then reports. `--resume` goes on with a run that was stopped.
 
 use super::exit::Exit;
 use super::plan::OverrideArgs;
 use super::progress::Progress;
 use super::{CliError, output, runtime};
-use crate::config;
+use crate::config::{self, Filter, Overrides};
 use crate::engine;
 use crate::model::event::Ending;
 use crate::model::{Event, Plan};
-use crate::run::{self, RunError, interrupt};
+use crate::run::journal::Journal;
+use crate::run::resume::{self, Changed};
+use crate::run::{self, Hosts, RunError, difference, interrupt};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
@@ -22,40 +24,129 @@ pub struct Args {
     /// Directory for the files of this run, absent or empty [default: reports/RUN].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with the run in this directory where it stopped: the same plan, and nothing that was
+    /// finished is measured again.
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["config", "out", "OverrideArgs"])]
+    resume: Option<PathBuf>,
+    /// With --resume: measure samples that failed again.
+    #[arg(long, requires = "resume")]
+    retry_failed: bool,
     #[command(flatten)]
     overrides: OverrideArgs,
 }
 
 /// Carries it out.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
+    if let Some(dir) = &args.resume {
+        return go_on(dir, args.retry_failed);
+    }
     let config = config::load(&args.config)?;
     let plan = config.resolve(&(&args.overrides).into())?;
     for note in config.notes(&plan) {
         output::message(&format!("note: {note}"));
     }
     let out = args.out.clone().unwrap_or_else(|| Path::new("reports").join(&plan.run));
-    let outcome = runtime()?.block_on(measure(plan, &out))?;
-    let published = run::publish(&out)?;
-    output::show(&published, &out)?;
-    if let Some(error) = outcome.error {
-        return Err(CliError::Early(Box::new(error)));
+    let outcome = runtime()?.block_on(begin(plan, &out, &Was::default()))?;
+    report(outcome, &out)
+}
+
+/// What an earlier run of the same plan found, to say what differs.
+#[derive(Debug, Default)]
+pub(super) struct Was {
+    /// Facts about machine and engine.
+    pub(super) facts: BTreeMap<String, String>,
+    /// What was built.
+    pub(super) contents: BTreeMap<String, String>,
+}
+
+/// Measures a plan into a directory of its own.
+pub(super) async fn begin(mut plan: Plan, out: &Path, was: &Was) -> Result<run::Outcome, CliError> {
+    let cancel = listen()?;
+    let (hosts, facts) = open(&plan).await?;
+    plan.facts = facts;
+    if !was.facts.is_empty() {
+        note(&difference::of_facts(&was.facts, &plan.facts));
     }
-    Ok(match outcome.ending {
-        Ending::Interrupted => Exit::Interrupted,
-        _ if outcome.not_ok > 0 => Exit::SamplesFailed,
-        _ => Exit::Done,
-    })
+    if !was.contents.is_empty() {
+        let contents = resume::contents(&plan, &hosts).await?;
+        note(&difference::of_facts(&was.contents, &contents));
+    }
+    let journal = Journal::create(out, &plan).map_err(RunError::from)?;
+    conduct(&plan, hosts, (journal, out), &cancel).await
+}
+
+/// Says what differs.
+pub(super) fn note(differences: &[String]) {
+    for difference in differences {
+        output::message(&format!("note: {difference}"));
+    }
+}
+
+/// Goes on with a run that was stopped, unless it would not measure the same any more.
+fn go_on(dir: &Path, retry_failed: bool) -> Result<Exit, CliError> {
+    let (journal, plan) = Journal::reopen(dir, retry_failed).map_err(RunError::from)?;
+    if journal.earlier().torn() {
+        output::message("note: the journal's last line was torn by a kill and is cut off");
+    }
+    if journal.earlier().is_complete(&plan) {
+        output::message("note: every sample of this run is measured, nothing is left to do");
+        let published = run::publish(dir)?;
+        output::show(&published, dir)?;
+        return Ok(Exit::Done);
+    }
+    let mut differences: Vec<String> = of_version(&plan).into_iter().collect();
+    differences.extend(of_config(&plan)?);
+    let outcome = runtime()?.block_on(async {
+        let cancel = listen()?;
+        let (hosts, facts) = open(&plan).await?;
+        let (machine, engine): (Vec<_>, Vec<_>) = difference::of_facts(&plan.facts, &facts)
+            .into_iter()
+            .partition(|line| line.starts_with("machine"));
+        differences.extend(engine);
+        if let Some(was) = journal.earlier().contents() {
+            let contents = resume::contents(&plan, &hosts).await?;
+            differences.extend(difference::of_facts(was, &contents));
+        }
+        Changed::unless_none(differences, dir).map_err(RunError::from)?;
+        note(&machine);
+        conduct(&plan, hosts, (journal, dir), &cancel).await
+    })?;
+    report(outcome, dir)
+}
+
+/// Whether another version of Breakeven made the plan.
+pub(super) fn of_version(plan: &Plan) -> Option<String> {
+    let now = env!("CARGO_PKG_VERSION");
+    let same = plan.breakeven == now;
+    (!same).then(|| format!("breakeven: was {}, is {now}", plan.breakeven))
+}
+
+/// What the plan's configuration file says differently now; nothing if it is gone.
+pub(super) fn of_config(plan: &Plan) -> Result<Vec<String>, CliError> {
+    if !plan.config.exists() {
+        return Ok(Vec::new());
+    }
+    let everything = Filter::parse_list("*").map_err(CliError::Fault)?;
+    let overrides = Overrides { only: Some(everything), ..Overrides::default() };
+    let now = config::load(&plan.config)?.resolve(&overrides)?;
+    Ok(difference::of_plans(plan, &now))
 }
 
 /// What is said at the first Ctrl-C.
 const STOPPING: &str = "stopping: the step in hand is ended, then everything is put back; press \
                         Ctrl-C again to leave at once (`breakeven clean` then puts it back)";
 
-async fn measure(mut plan: Plan, out: &Path) -> Result<run::Outcome, CliError> {
+fn listen() -> Result<CancellationToken, CliError> {
     let cancel = CancellationToken::new();
     interrupt::listen(cancel.clone(), || output::message(STOPPING))
         .map_err(|error| CliError::Fault(format!("listening for signals: {error}")))?;
+    Ok(cancel)
+}
+
+/// The engines of a plan, and what is known of them and of the machine.
+async fn open(plan: &Plan) -> Result<(Hosts, BTreeMap<String, String>), CliError> {
     let mut hosts = BTreeMap::new();
+    let mut known = BTreeMap::new();
     for (name, engine) in &plan.engines {
         let scratch = run::scratch(&plan.run);
         let host = engine::open(name, engine, &plan.run, &scratch).await.map_err(RunError::from)?;
@@ -63,7 +154,7 @@ async fn measure(mut plan: Plan, out: &Path) -> Result<run::Outcome, CliError> {
         // One engine needs no name.
         let of =
             if plan.engines.len() == 1 { "engine".to_owned() } else { format!("engine {name}") };
-        plan.facts.extend([
+        known.extend([
             (of.clone(), facts.address),
             (format!("{of} version"), facts.version),
             (format!("{of} API"), facts.api),
@@ -72,8 +163,40 @@ async fn measure(mut plan: Plan, out: &Path) -> Result<run::Outcome, CliError> {
         ]);
         hosts.insert(name.clone(), host);
     }
-    plan.facts.extend(run::host_facts());
+    known.extend(run::host_facts());
+    Ok((hosts, known))
+}
+
+async fn conduct(
+    plan: &Plan,
+    hosts: Hosts,
+    place: (Journal, &Path),
+    cancel: &CancellationToken,
+) -> Result<run::Outcome, CliError> {
     let progress = Progress::new();
     let listener = |event: &Event| progress.show(event);
-    Ok(run::conduct(&plan, hosts, out, &cancel, &listener).await?)
+    Ok(run::conduct(plan, hosts, place, cancel, &listener).await?)
+}
+
+/// Writes and shows the reports of a run that has ended. What ended it early counts more than a
+/// report that cannot be written.
+pub(super) fn report(outcome: run::Outcome, out: &Path) -> Result<Exit, CliError> {
+    let shown = run::publish(out)
+        .map_err(CliError::from)
+        .and_then(|published| output::show(&published, out));
+    if let Some(error) = outcome.error {
+        return Err(match shown {
+            Ok(()) => CliError::Early(Box::new(error)),
+            Err(unwritten) => {
+                output::message(&format!("error: {unwritten}"));
+                CliError::from(error)
+            }
+        });
+    }
+    shown?;
+    Ok(match outcome.ending {
+        Ending::Interrupted => Exit::Interrupted,
+        _ if outcome.not_ok > 0 => Exit::SamplesFailed,
+        _ => Exit::Done,
+    })
 }

@@ -227,6 +227,11 @@ pub fn axes(cells: &[Cell]) -> Vec<(&'static str, Vec<String>)> {
     cells::axes(cells)
 }
 
+/// Id of a run that begins.
+pub fn new_run() -> String {
+    run_id(RandomState::new().hash_one(std::time::SystemTime::now()) >> 32)
+}
+
 /// The second in UTC, and enough chance that two runs of the same second differ.
 fn run_id(random: u64) -> String {
     let format = format_description!("[year][month][day]-[hour][minute][second]");

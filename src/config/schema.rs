@@ -388,6 +388,10 @@ pub struct Limits {
     pub storage: String,
     /// Cleaning up after a sample or a run.
     pub cleanup: String,
+    /// How often a pull, push, fetch or store that failed is tried again, at once, as the job in
+    /// CI would. The time of all attempts counts.
+    #[schemars(range(max = 100))]
+    pub retries: u32,
 }
 
 /// The smallest saving that matters: the larger of the two.
@@ -464,7 +468,7 @@ impl Default for Strategies {
 impl Default for Limits {
     fn default() -> Self {
         let [build, transfer, storage, cleanup] = ["30m", "10m", "10m", "1m"].map(str::to_owned);
-        Self { build, transfer, storage, cleanup }
+        Self { build, transfer, storage, cleanup, retries: 0 }
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn limits(document: &mut Document, limits: &schema::Limits) -> Limits
         transfer_s: seconds(document, &["limits", "transfer"], &limits.transfer),
         storage_s: seconds(document, &["limits", "storage"], &limits.storage),
         cleanup_s: seconds(document, &["limits", "cleanup"], &limits.cleanup),
+        retries: limits.retries,
     }
 }
 

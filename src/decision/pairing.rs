@@ -2,7 +2,7 @@
 
 use super::joint::ByRound;
 use crate::model::plan::Competitor;
-use crate::model::{Builder, Cell, CellKey, Plan, Sample, State, Status};
+use crate::model::{Builder, Cell, CellKey, Plan, Sample, State, Status, sample};
 use crate::strategy::{self, STRATEGIES};
 use std::collections::{BTreeSet, HashMap};
 
@@ -90,23 +90,16 @@ impl<'a> Measured<'a> {
     /// Sorts samples into cells; the order of the input does not matter.
     pub(super) fn new(samples: &'a [Sample]) -> Self {
         let mut by_cell: HashMap<CellKey, Vec<&Sample>> = HashMap::new();
-        for sample in samples.iter().filter(|sample| sample.round > 0) {
+        for sample in sample::standing(samples.iter().filter(|sample| sample.round > 0)) {
             by_cell.entry(sample.cell.key()).or_default().push(sample);
-        }
-        for of_cell in by_cell.values_mut() {
-            of_cell.sort_by_key(|sample| sample.sample);
         }
         Self(by_cell)
     }
 
-    /// Samples of a cell that count, at most one a round: of two, as a resumed run might leave
-    /// them, the earlier.
+    /// Samples of a cell that count, at most one a round: of several, as a resumed run leaves
+    /// them, the one that stands ([`sample::standing`]).
     pub(super) fn counted(&self, cell: &Cell) -> Vec<&'a Sample> {
-        let mut rounds = BTreeSet::new();
-        self.of(cell)
-            .filter(|sample| sample.counts() && sample.total_s().is_finite())
-            .filter(|sample| rounds.insert(sample.round))
-            .collect()
+        self.of(cell).filter(|sample| sample.counts() && sample.total_s().is_finite()).collect()
     }
 
     /// How many samples of a cell have this status.

@@ -5,6 +5,7 @@ use super::finding::Finding;
 use super::sample::Sample;
 use super::step::Phase;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of the journal's format.
 pub const JOURNAL_VERSION: u32 = 1;
@@ -35,6 +36,29 @@ pub enum Event {
         run: String,
         /// Wall clock, RFC 3339, UTC.
         at: String,
+    },
+    /// A run that was stopped goes on. What was finished before is not measured again.
+    RunResumed {
+        /// [`JOURNAL_VERSION`].
+        version: u32,
+        /// Wall clock, RFC 3339, UTC.
+        at: String,
+        /// Whether the journal's last line was torn by a kill and has been cut off.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        torn: bool,
+        /// Whether samples that failed before are measured again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        retry_failed: bool,
+    },
+    /// What is built, as it was when the run started: resuming asks whether it still is.
+    Contents {
+        /// Hash or image id, by what it is of in words: `workload web`.
+        hashes: BTreeMap<String, String>,
+    },
+    /// The final images of the warm-up round were held against builds without cache.
+    ImagesCompared {
+        /// Cells whose image is another one, with what differs.
+        wrong: BTreeMap<CellKey, String>,
     },
     /// Candidates of one strategy are being built before anything is measured. Not recorded.
     Seeding {
@@ -98,7 +122,7 @@ pub enum Event {
         /// Round-trip time in seconds.
         rtt_s: f64,
     },
-    /// Last line of a journal whose run was not killed.
+    /// Last line of a journal whose run was not killed; of every part of it, if it was resumed.
     RunEnded {
         /// How.
         ending: Ending,
@@ -107,7 +131,7 @@ pub enum Event {
         reason: String,
         /// Wall clock, RFC 3339, UTC.
         at: String,
-        /// Seconds from start to end.
+        /// Seconds from the start, or from where it was resumed, to the end.
         duration_s: f64,
     },
 }

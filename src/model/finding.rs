@@ -279,6 +279,18 @@ findings! {
         meaning: "The final image of a cell was not held against that of a build without cache.",
         advice: "The warm-up sample did not count, or its image could not be exported; see the detail and the sample's log."
     }
+    /// A run in several parts.
+    RESUMED {
+        id: "run-resumed", trap: None, severity: Note,
+        meaning: "The run was stopped and went on later, so that it was measured in several parts.",
+        advice: "Pairs of the round in which it stopped lie apart in time: look at how much times moved, and measure anew if that is as large as the saving."
+    }
+    /// A transfer was tried again.
+    RETRIED {
+        id: "retried", trap: None, severity: Note,
+        meaning: "A pull, push, fetch or store failed and was tried again, as limits.retries asks for; the failed attempts count in the phase's time.",
+        advice: "That is what a job with retries costs. Look for the cause if it is not how your registry or storage usually behaves."
+    }
     /// A cold or populate sample had hits.
     FOREIGN_CACHE {
         id: "foreign-cache", trap: None, severity: Invalid,

@@ -436,6 +436,9 @@ pub struct Limits {
     pub storage_s: f64,
     /// Cleaning up after a sample or a run.
     pub cleanup_s: f64,
+    /// How often a pull, push, fetch or store that failed is tried again.
+    #[serde(default)]
+    pub retries: u32,
 }
 
 /// A competitor: a strategy under a builder.

@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::finding::Finding;
 use super::step::Phase;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// What became of a sample.
@@ -203,6 +203,78 @@ impl Sample {
     }
 }
 
+/// Of several samples of the same cell and round, as a resumed run has them, the one that stands:
+/// the last that is ok, else the last that was measured to its end, else the last. By their
+/// numbers.
+pub fn standing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<&'a Sample> {
+    let rank = |sample: &Sample| match sample.status {
+        Status::Ok => 2,
+        Status::Invalid | Status::Failed => 1,
+        Status::Interrupted => 0,
+    };
+    let mut standing: HashMap<(u32, &Cell), &Sample> = HashMap::new();
+    for sample in samples {
+        let known = standing.entry((sample.round, &sample.cell)).or_insert(sample);
+        if (rank(sample), sample.sample) > (rank(known), known.sample) {
+            *known = sample;
+        }
+    }
+    let mut standing: Vec<&Sample> = standing.into_values().collect();
+    standing.sort_by_key(|sample| sample.sample);
+    standing
+}
+
 fn sum_counted(counted: impl Iterator<Item = u64>) -> Option<u64> {
     counted.fold(None, |sum, bytes| Some(sum.unwrap_or(0) + bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Builder, State};
+
+    fn sample(number: u32, round: u32, strategy: &str, status: Status) -> Sample {
+        let cell = Cell {
+            workload: "w".to_owned(),
+            change: "app".to_owned(),
+            availability: "main".to_owned(),
+            strategy: strategy.to_owned(),
+            builder: Builder::Classic,
+            link: "l".to_owned(),
+            engine: "e".to_owned(),
+            state: State::Cold,
+        };
+        Sample {
+            sample: number,
+            round,
+            position: 0,
+            cell,
+            status,
+            reason: String::new(),
+            phases: Vec::new(),
+            steps: Vec::new(),
+            cache_source: String::new(),
+            image_bytes: None,
+            workspace_hash: String::new(),
+            started_at: String::new(),
+            reset_s: 0.0,
+            overhead_s: 0.0,
+            findings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_last_finished_sample_of_a_place_stands() {
+        let samples = [
+            sample(1, 1, "cold", Status::Failed),
+            sample(2, 1, "pull", Status::Interrupted),
+            sample(3, 1, "pull", Status::Ok),
+            sample(4, 2, "pull", Status::Invalid),
+            sample(5, 1, "cold", Status::Ok),
+            sample(6, 2, "pull", Status::Interrupted),
+            sample(7, 2, "cold", Status::Interrupted),
+        ];
+        let numbers: Vec<u32> = standing(&samples).iter().map(|sample| sample.sample).collect();
+        assert_eq!(numbers, [3, 4, 5, 7]);
+    }
 }

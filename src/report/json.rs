@@ -94,9 +94,14 @@ struct Run<'a> {
     /// Wall clock of the end; absent if the run was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<&'a str>,
-    /// How long it ran; absent if it was killed.
+    /// How long it ran, over all of its parts; absent if it was killed. A part that was killed
+    /// and resumed counts up to the end of its last sample.
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_s: Option<f64>,
+    /// How often it was resumed.
+    #[serde(skip_serializing_if = "is_zero")]
+    #[schemars(default)]
+    resumed: usize,
     /// How it ended; absent if it was killed.
     #[serde(skip_serializing_if = "Option::is_none")]
     ending: Option<Ending>,
@@ -278,6 +283,10 @@ fn link(link: &Link) -> LinkOut<'_> {
     }
 }
 
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 fn run<'a>(model: &'a Model<'_>) -> Run<'a> {
     let (plan, run) = (model.plan, &model.run);
     Run {
@@ -290,6 +299,7 @@ fn run<'a>(model: &'a Model<'_>) -> Run<'a> {
         started_at: &run.started_at,
         ended_at: Some(run.ended_at.as_str()).filter(|at| !at.is_empty()),
         duration_s: run.duration_s,
+        resumed: run.resumed,
         ending: run.ending,
         partial: run.is_partial(),
         reason: &run.reason,

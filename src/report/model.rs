@@ -7,16 +7,19 @@ use super::{ReportError, outlook};
 use crate::decision::{self, Decision, Group, LinkModel, Weighted};
 use crate::model::event::Ending;
 use crate::model::plan::LinkPlan;
-use crate::model::{Builder, Event, Plan, Sample, Status};
+use crate::model::{Builder, Event, Plan, Sample, Status, sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// Everything that a report shows.
 #[derive(Debug, Clone)]
 pub struct Model<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// Every sample, warm-up included, in the order of measuring.
+    /// Every sample, warm-up included, in the order of measuring: of a resumed run also those that
+    /// a later one stands for.
     pub samples: Vec<&'a Sample>,
     /// What was decided from them.
     pub decision: &'a Decision,
@@ -116,8 +119,11 @@ pub struct RunFacts {
     pub started_at: String,
     /// Wall clock of the last end; empty if the run was killed.
     pub ended_at: String,
-    /// Seconds that it ran, over all of its starts; `None` if it was killed.
+    /// Seconds that it ran, over all of its parts; `None` if the last one was killed. A part that
+    /// was killed counts up to the end of its last sample.
     pub duration_s: Option<f64>,
+    /// How often it was resumed.
+    pub resumed: usize,
     /// How it ended; `None` if it was killed or is still running.
     pub ending: Option<Ending>,
     /// Why it is not complete; empty if it is.
@@ -167,8 +173,9 @@ impl<'a> Model<'a> {
             })
             .collect();
         samples.sort_by_key(|sample| sample.sample);
+        let standing = sample::standing(samples.iter().copied());
         let findings = findings::grouped(events, &samples);
-        let lost = findings::lost(&samples);
+        let lost = findings::lost(&standing);
         let scopes: Vec<Scope<'a>> =
             decision.scopes().map(|weighted| Scope::new(decision, weighted)).collect();
         Ok(Self {
@@ -181,10 +188,10 @@ impl<'a> Model<'a> {
             lost,
             unsupported: unsupported(events),
             links: links(plan, events),
-            quality: quality::of(plan, &samples),
+            quality: quality::of(plan, &standing),
             run: RunFacts {
-                warm_up: samples.iter().filter(|sample| sample.round == 0).count(),
-                counts: counts(&samples),
+                warm_up: standing.iter().filter(|sample| sample.round == 0).count(),
+                counts: counts(&standing),
                 ..run
             },
             samples,
@@ -265,6 +272,11 @@ impl<'a> Model<'a> {
         }
         if let Some(seconds) = self.run.duration_s {
             parts.push(super::text::duration(seconds));
+        }
+        match self.run.resumed {
+            0 => {}
+            1 => parts.push("resumed once".to_owned()),
+            times => parts.push(format!("resumed {times} times")),
         }
         parts.push(format!("seed {}", self.plan.seed));
         parts.join(" · ")
@@ -473,6 +485,7 @@ fn run_facts(plan: &Plan, events: &[Event]) -> Result<RunFacts, ReportError> {
         started_at: String::new(),
         ended_at: String::new(),
         duration_s: None,
+        resumed: 0,
         ending: None,
         reason: String::new(),
         warm_up: 0,
@@ -480,6 +493,8 @@ fn run_facts(plan: &Plan, events: &[Event]) -> Result<RunFacts, ReportError> {
     };
     let mut started = false;
     let mut lasted = 0.0;
+    // Seconds of the part in hand as far as its samples show, and when it began.
+    let (mut part, mut began) = (0.0, None);
     for event in events {
         match event {
             Event::RunStarted { run, at, .. } => {
@@ -489,18 +504,29 @@ fn run_facts(plan: &Plan, events: &[Event]) -> Result<RunFacts, ReportError> {
                         journal: run.clone(),
                     });
                 }
-                if !started {
-                    facts.started_at.clone_from(at);
-                }
+                facts.started_at.clone_from(at);
+                began = moment(at);
                 started = true;
+            }
+            Event::RunResumed { at, .. } => {
+                lasted += part;
+                (part, began) = (0.0, moment(at));
+                facts.resumed += 1;
                 // A run that goes on after its end has not ended.
                 facts.ending = None;
                 facts.ended_at.clear();
                 facts.reason.clear();
                 facts.duration_s = None;
             }
+            Event::SampleFinished { sample } => {
+                if let Some((began, at)) = began.zip(moment(&sample.started_at)) {
+                    let whole = sample.total_s() + sample.reset_s + sample.overhead_s;
+                    part = ((at - began).as_seconds_f64() + whole).max(part);
+                }
+            }
             Event::RunEnded { ending, reason, at, duration_s } => {
                 lasted += duration_s;
+                part = 0.0;
                 facts.ending = Some(*ending);
                 facts.ended_at.clone_from(at);
                 facts.reason.clone_from(reason);
@@ -510,6 +536,10 @@ fn run_facts(plan: &Plan, events: &[Event]) -> Result<RunFacts, ReportError> {
         }
     }
     if started { Ok(facts) } else { Err(ReportError::NoStart) }
+}
+
+fn moment(at: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(at, &Rfc3339).ok()
 }
 
 fn counts(samples: &[&Sample]) -> BTreeMap<Status, usize> {

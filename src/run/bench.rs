@@ -83,9 +83,20 @@ pub struct Bench<'a> {
     pub cancel: &'a CancellationToken,
     /// Told of every event.
     pub listener: &'a (dyn Fn(&Event) + Send + Sync),
+    /// How often the run was started before.
+    pub part: usize,
 }
 
 impl Bench<'_> {
+    /// A text that no other sample's edits have. A sample that was lost when the run was killed
+    /// may have left something in an external registry, so its number alone is not enough.
+    pub fn nonce(&self, number: u32) -> String {
+        match self.part {
+            0 => format!("{}-{number}", self.plan.run),
+            part => format!("{}-{part}-{number}", self.plan.run),
+        }
+    }
+
     /// The site of an engine; every engine that a cell names is in the plan.
     pub fn site(&self, engine: &str) -> &Site {
         &self.world.sites[engine]

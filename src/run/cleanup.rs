@@ -5,6 +5,7 @@ use super::{RunError, lifecycle};
 use crate::engine::{Engine, SharedEngine, private};
 use crate::{registry, storage, workspace};
 use std::path::Path;
+use time::OffsetDateTime;
 
 /// What was removed of one run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,6 +37,20 @@ pub async fn clean(folder: &Path) -> Result<Vec<Cleaned>, RunError> {
 /// Removes what one killed run left.
 pub async fn clean_run(folder: &Path, run: &str) -> Result<(), RunError> {
     for leftover in ledger::leftovers(folder)?.into_iter().filter(|one| one.header.run == run) {
+        clean_one(leftover).await?;
+    }
+    Ok(())
+}
+
+/// Removes what one run left that may have been killed a moment ago: once its builder has had the
+/// time to end what it was doing.
+pub async fn clean_killed(folder: &Path, run: &str) -> Result<(), RunError> {
+    for leftover in ledger::leftovers(folder)?.into_iter().filter(|one| one.header.run == run) {
+        let window = leftover.open.as_ref().and_then(|open| open.trace.windows.last());
+        let left = window.map_or(time::Duration::ZERO, |(_, end)| *end - OffsetDateTime::now_utc());
+        // Never longer than a moment, even if the clock was set back meanwhile.
+        let left = left.clamp(time::Duration::ZERO, ledger::GRACE).unsigned_abs();
+        tokio::time::sleep(left).await;
         clean_one(leftover).await?;
     }
     Ok(())

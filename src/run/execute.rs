@@ -6,11 +6,12 @@ use super::image::Likeness;
 use super::journal::Journal;
 use super::ledger::Ledger;
 use super::proof::Across;
+use super::resume::{self, Earlier};
 use super::{RunError, links, probe, scheduler, seed, session};
 use crate::engine::{EngineError, known_bad};
 use crate::model::event::{Ending, JOURNAL_VERSION};
 use crate::model::finding as kinds;
-use crate::model::{Cell, Event, Finding, Plan, Status};
+use crate::model::{Cell, CellKey, Event, Finding, Plan, Status};
 use crate::workspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -23,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Outcome {
     /// How.
     pub ending: Ending,
-    /// Samples that failed or are invalid.
+    /// Samples that failed or are invalid, in all parts of a resumed run.
     pub not_ok: usize,
     /// What ended it early, if something did.
     pub error: Option<RunError>,
@@ -32,7 +33,7 @@ pub struct Outcome {
 /// How often the ledger is touched while a run is alive.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Carries out a plan into a journal.
+/// Carries out a plan into a journal. What the journal holds as finished is not measured again.
 ///
 /// Everything that goes wrong after the journal exists ends up in it; what is returned as an
 /// error here is only that the journal itself could not be written.
@@ -46,6 +47,7 @@ pub async fn execute(
     listener: &(dyn Fn(&Event) + Send + Sync),
 ) -> Result<Outcome, RunError> {
     let (scratch, logs) = dirs;
+    let earlier = journal.take_earlier();
     let bench = Bench {
         plan,
         world,
@@ -55,15 +57,19 @@ pub async fn execute(
         logs,
         cancel,
         listener,
+        part: earlier.parts(),
     };
     let mut recorder = Recorder { journal, listener };
     let began = world.clock.now();
-    recorder.record(&Event::RunStarted {
-        version: JOURNAL_VERSION,
-        run: plan.run.clone(),
-        at: stamp(world.clock.wall()),
+    let (version, at) = (JOURNAL_VERSION, stamp(world.clock.wall()));
+    recorder.record(&match earlier.is_nothing() {
+        true => Event::RunStarted { version, run: plan.run.clone(), at },
+        false => {
+            let (torn, retry_failed) = (earlier.torn(), earlier.retries_failed());
+            Event::RunResumed { version, at, torn, retry_failed }
+        }
     })?;
-    let mut counts = 0;
+    let mut statuses = earlier.statuses().clone();
     let beat = async {
         loop {
             tokio::time::sleep(HEARTBEAT).await;
@@ -71,7 +77,7 @@ pub async fn execute(
         }
     };
     let result = tokio::select! {
-        result = measure(&bench, &mut recorder, began, &mut counts) => result,
+        result = measure(&bench, &mut recorder, &earlier, began, &mut statuses) => result,
         () = beat => Ok(Ending::Aborted),
     };
     let (ending, error) = match result {
@@ -85,7 +91,8 @@ pub async fn execute(
         at: stamp(world.clock.wall()),
         duration_s: (world.clock.now() - began).as_secs_f64(),
     })?;
-    Ok(Outcome { ending, not_ok: counts, error })
+    let not_ok = statuses.values().filter(|s| matches!(s, Status::Failed | Status::Invalid));
+    Ok(Outcome { ending, not_ok: not_ok.count(), error })
 }
 
 struct Recorder<'a> {
@@ -104,16 +111,22 @@ impl Recorder<'_> {
 async fn measure(
     bench: &Bench<'_>,
     recorder: &mut Recorder<'_>,
+    earlier: &Earlier,
     began: Duration,
-    not_ok: &mut usize,
+    statuses: &mut BTreeMap<(u32, CellKey), Status>,
 ) -> Result<Ending, RunError> {
     let plan = bench.plan;
+    if earlier.contents().is_none() {
+        let hosts = bench.world.sites.iter().map(|(name, site)| (name, &site.host));
+        recorder.record(&Event::Contents { hashes: resume::contents(plan, hosts).await? })?;
+    }
     let mut across = Across::default();
     for finding in run_findings(bench, &mut across).await? {
         recorder.record(&Event::RunFinding { finding })?;
     }
     let pristine = pristine(bench)?;
     let probed = probe::probe_engines(bench).await?;
+    earlier.same_engines(&probed, bench.logs.parent().unwrap_or(bench.logs))?;
     let mut left_out = BTreeSet::new();
     let mut why_not = None;
     for event in &probed {
@@ -132,11 +145,23 @@ async fn measure(
     for event in links::measure(bench, &cells).await? {
         recorder.record(&event)?;
     }
-    let mut images = Likeness::default();
-    let slots = scheduler::order(cells.len(), plan.rounds, plan.seed);
-    let of = u32::try_from(slots.len()).unwrap_or(u32::MAX);
+    let mut images = Some(Likeness::default());
+    if let Some(wrong) = earlier.compared() {
+        across.wrong(wrong);
+        images = None;
+    }
+    let mut slots = scheduler::order(cells.len(), plan.rounds, plan.seed);
+    slots.retain(|slot| {
+        let finished = earlier.finished(slot.round, &cells[slot.cell].key());
+        if let (true, 0, Some(images)) = (finished, slot.round, &mut images) {
+            let why = "its warm-up sample was measured before the run was resumed";
+            images.note(cells[slot.cell], Err(why.to_owned()));
+        }
+        !finished
+    });
+    let of = earlier.last() + u32::try_from(slots.len()).unwrap_or(u32::MAX);
     let mut round = 0;
-    for (number, slot) in (1u32..).zip(slots) {
+    for (number, slot) in (earlier.last() + 1..).zip(slots) {
         if slot.round != round {
             round = slot.round;
             for site in bench.world.sites.values() {
@@ -158,21 +183,22 @@ async fn measure(
             round: slot.round,
             cell: cell.key(),
         });
-        if slot.round == 1 && slot.position == 0 {
-            let images = std::mem::take(&mut images).conclude(bench).await?;
+        if let Some(images) = images.take_if(|_| slot.round > 0) {
+            let images = images.conclude(bench).await?;
             for finding in images.findings {
                 recorder.record(&Event::RunFinding { finding })?;
             }
+            recorder.record(&Event::ImagesCompared { wrong: images.wrong.clone() })?;
             across.wrong(images.wrong);
         }
         let session::Sampled { mut sample, bases, image, failed_reset } =
             session::sample(bench, &seeds, &pristine[&cell.workload], number, (slot, cell)).await;
         across.judge(&mut sample, &bases);
-        if let Some(image) = image {
+        if let (Some(image), Some(images)) = (image, &mut images) {
             images.note(cell, image);
         }
         let status = sample.status;
-        *not_ok += usize::from(matches!(status, Status::Failed | Status::Invalid));
+        statuses.insert((slot.round, cell.key()), status);
         recorder.record(&Event::SampleFinished { sample: Box::new(sample) })?;
         if status == Status::Interrupted {
             return Ok(Ending::Interrupted);

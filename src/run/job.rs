@@ -128,6 +128,8 @@ pub struct JobRecord {
     pub exported: Vec<ImageRef>,
     /// Pushes.
     pub pushes: Vec<(ImageRef, PushOutcome)>,
+    /// Attempts that failed and were followed by another one, with the reason.
+    pub retried: Vec<String>,
     /// The log of every request.
     pub log: StepLog,
 }
@@ -194,8 +196,17 @@ impl Runner<'_, '_> {
         for archive in archives {
             let to = self.context.scratch.join(format!("fetched-{archive}"));
             let storage = self.context.storage;
-            let Timed { result, cost } =
-                self.timed(Phase::Fetch, archive, storage.fetch(archive, &to)).await;
+            let mut tries = self.tries(Phase::Fetch, archive);
+            let fetch = async {
+                loop {
+                    match storage.fetch(archive, &to).await {
+                        Err(error) if tries.again(&error) => {}
+                        ended => break ended,
+                    }
+                }
+            };
+            let Timed { result, cost } = self.timed(Phase::Fetch, archive, fetch).await;
+            self.record.retried.append(&mut tries.failed);
             let bytes = result?;
             let operation = if bytes.is_some() { "fetch" } else { "fetch (missing)" };
             self.note(Phase::Fetch, operation, archive, cost).bytes_down = Some(bytes.unwrap_or(0));
@@ -265,11 +276,20 @@ impl Runner<'_, '_> {
     async fn pull(&mut self, references: &[ImageRef], mode: PullMode) -> Result<(), JobError> {
         for reference in references {
             let mut log = std::mem::take(&mut self.record.log);
-            let Timed { result, cost } = {
-                let pull = self.context.engine.pull(reference, &mut log);
-                self.timed(Phase::Pull, reference, pull).await
+            let mut tries = self.tries(Phase::Pull, reference);
+            let pull = async {
+                loop {
+                    match self.context.engine.pull(reference, &mut log).await {
+                        // That there is no such image is an answer.
+                        Err(error @ EngineError::NotFound { .. }) => break Err(error),
+                        Err(error) if tries.again(&error) => {}
+                        ended => break ended,
+                    }
+                }
             };
+            let Timed { result, cost } = self.timed(Phase::Pull, reference, pull).await;
             self.record.log = log;
+            self.record.retried.append(&mut tries.failed);
             match result {
                 Ok(()) => {
                     self.note(Phase::Pull, "pull", reference, cost);
@@ -384,8 +404,17 @@ impl Runner<'_, '_> {
 
     async fn store(&mut self, archive: &ArchiveName) -> Result<(), JobError> {
         let from = self.saved(archive);
-        let store = self.context.storage.store(&from, archive);
+        let mut tries = self.tries(Phase::Store, archive);
+        let store = async {
+            loop {
+                match self.context.storage.store(&from, archive).await {
+                    Err(error) if tries.again(&error) => {}
+                    ended => break ended,
+                }
+            }
+        };
         let Timed { result, cost } = self.timed(Phase::Store, archive, store).await;
+        self.record.retried.append(&mut tries.failed);
         let bytes = result?;
         self.note(Phase::Store, "store", archive, cost).bytes_up = Some(bytes);
         Ok(())
@@ -393,11 +422,18 @@ impl Runner<'_, '_> {
 
     async fn push(&mut self, reference: &ImageRef) -> Result<(), JobError> {
         let mut log = std::mem::take(&mut self.record.log);
-        let Timed { result, cost } = {
-            let push = self.context.engine.push(reference, &mut log);
-            self.timed(Phase::Push, reference, push).await
+        let mut tries = self.tries(Phase::Push, reference);
+        let push = async {
+            loop {
+                match self.context.engine.push(reference, &mut log).await {
+                    Err(error) if tries.again(&error) => {}
+                    ended => break ended,
+                }
+            }
         };
+        let Timed { result, cost } = self.timed(Phase::Push, reference, push).await;
         self.record.log = log;
+        self.record.retried.append(&mut tries.failed);
         let outcome = result?;
         self.note(Phase::Push, "push", reference, cost);
         self.record.pushes.push((reference.clone(), outcome));
@@ -411,6 +447,11 @@ impl Runner<'_, '_> {
 
     fn saved(&self, archive: &ArchiveName) -> PathBuf {
         self.context.scratch.join(format!("saved-{archive}"))
+    }
+
+    fn tries(&self, phase: Phase, what: &impl ToString) -> Tries {
+        let left = self.context.limits.retries;
+        Tries { left, what: format!("{phase} {}", what.to_string()), failed: Vec::new() }
     }
 
     /// Awaits one request between two readings of the clock. It is abandoned at its time limit
@@ -466,6 +507,27 @@ impl Runner<'_, '_> {
             within: false,
         });
         &mut self.record.phases[seq as usize]
+    }
+}
+
+/// How often a transfer may still be tried again, at once, as a job's `retry` does it. All
+/// attempts together are one request: they share its time and its limit.
+struct Tries {
+    left: u32,
+    what: String,
+    /// Attempts that failed and were followed by another one, with the reason.
+    failed: Vec<String>,
+}
+
+impl Tries {
+    /// Whether there is another attempt after this error.
+    fn again(&mut self, error: &impl std::fmt::Display) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        self.failed.push(format!("{}: {error}", self.what));
+        true
     }
 }
 

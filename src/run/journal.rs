@@ -1,9 +1,10 @@
 //! The journal: one flushed line of JSON for every recorded event, and the plan beside it.
 
+use super::resume::Earlier;
 use crate::model::event::JOURNAL_VERSION;
 use crate::model::plan::PLAN_VERSION;
 use crate::model::{Event, Plan};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -27,9 +28,23 @@ pub enum JournalError {
         /// What to do.
         advice: &'static str,
     },
+    /// A line could not be written: the disk is full, as a rule.
+    #[error(
+        "writing {}: {source}. Samples up to here are safe: free disk space, then `breakeven \
+         report` shows them and `breakeven run --resume` goes on", path.display()
+    )]
+    NotWritten {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's message.
+        source: io::Error,
+    },
     /// The directory holds something already.
     #[error("{} is not empty. Choose another --out, or remove it if you no longer need it", .0.display())]
     NotEmpty(PathBuf),
+    /// Another process writes it.
+    #[error("{} is being written by another process. Wait until that run has ended", .0.display())]
+    InUse(PathBuf),
     /// A line that is neither the last one nor readable.
     #[error(
         "{}, line {line}: {cause}. The lines before it are intact: cut the file there to report \
@@ -67,11 +82,16 @@ fn io_error(
     move |source| JournalError::Io { operation, path, source, advice }
 }
 
-/// A journal that is being written.
+/// A journal that is being written. It is locked until it is dropped, so that no two processes
+/// write the same one.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// Bytes of its complete lines.
+    length: u64,
+    earlier: Earlier,
+    reopened: bool,
 }
 
 impl Journal {
@@ -84,30 +104,87 @@ impl Journal {
         if entries.next().is_some() {
             return Err(JournalError::NotEmpty(dir.to_owned()));
         }
-        let logs = dir.join("logs");
-        fs::create_dir(&logs).map_err(io_error("making", &logs, ADVICE))?;
-        let plan_path = dir.join(PLAN);
-        let text = serde_json::to_string_pretty(plan).map_err(io::Error::other);
-        text.and_then(|text| fs::write(&plan_path, text + "\n"))
-            .map_err(io_error("writing", &plan_path, ADVICE))?;
         let path = dir.join(JOURNAL);
         let file = OpenOptions::new()
             .create_new(true)
             .append(true)
             .open(&path)
             .map_err(io_error("making", &path, ADVICE))?;
-        Ok(Self { path, file })
+        // A file system without locks is no obstacle here: nobody else can have made this file.
+        let _ = file.try_lock();
+        let logs = dir.join("logs");
+        fs::create_dir(&logs).map_err(io_error("making", &logs, ADVICE))?;
+        let plan_path = dir.join(PLAN);
+        write_plan(dir, plan).map_err(io_error("writing", &plan_path, ADVICE))?;
+        Ok(Self { path, file, length: 0, earlier: Earlier::default(), reopened: false })
     }
 
-    /// Writes one line and has the disk confirm it.
-    pub fn append(&mut self, event: &Event) -> Result<(), JournalError> {
+    /// Opens the journal of a run that was stopped, so that it can go on: with its plan, and with
+    /// what it recorded. A last line that was torn by a kill is cut off. `retry_failed`: samples
+    /// that failed do not count as finished.
+    pub fn reopen(dir: &Path, retry_failed: bool) -> Result<(Self, Plan), JournalError> {
         const ADVICE: &str =
-            "Samples up to here are safe: free disk space, then `breakeven report` shows them";
-        let line = serde_json::to_string(event).map_err(io::Error::other);
-        line.and_then(|line| self.file.write_all((line + "\n").as_bytes()))
-            .and_then(|()| self.file.sync_data())
-            .map_err(io_error("writing", &self.path, ADVICE))
+            "Name a directory that `breakeven run` wrote and that you may write to";
+        let path = dir.join(JOURNAL);
+        let file = OpenOptions::new()
+            .append(true)
+            .read(true)
+            .open(&path)
+            .map_err(io_error("opening", &path, ADVICE))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(path)),
+            Err(TryLockError::Error(source)) => {
+                return Err(io_error("locking", &path, ADVICE)(source));
+            }
+        }
+        let Recorded { plan, events, torn, length } = read(dir)?;
+        if torn {
+            file.set_len(length).map_err(io_error("cutting", &path, ADVICE))?;
+        }
+        let logs = dir.join("logs");
+        fs::create_dir_all(&logs).map_err(io_error("making", &logs, ADVICE))?;
+        let earlier = Earlier::new(events, torn, retry_failed);
+        Ok((Self { path, file, length, earlier, reopened: true }, plan))
     }
+
+    /// Whether the run was started before, even if nothing was recorded then.
+    pub const fn is_reopened(&self) -> bool {
+        self.reopened
+    }
+
+    /// What the run recorded before it was stopped; nothing of a run that begins.
+    pub const fn earlier(&self) -> &Earlier {
+        &self.earlier
+    }
+
+    /// Takes out what the run recorded before it was stopped.
+    pub fn take_earlier(&mut self) -> Earlier {
+        std::mem::take(&mut self.earlier)
+    }
+
+    /// Writes one line and has the disk confirm it. What was written of a line that does not fit
+    /// is taken back, so that the next one does not follow half a line.
+    pub fn append(&mut self, event: &Event) -> Result<(), JournalError> {
+        let failed = |source| JournalError::NotWritten { path: self.path.clone(), source };
+        let line = serde_json::to_string(event).map_err(io::Error::other).map_err(failed)? + "\n";
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(source) = written {
+            // The first error is the one that counts; half a line at the end is cut off later.
+            let _ = self.file.set_len(self.length);
+            return Err(failed(source));
+        }
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}
+
+/// Writes the plan under a temporary name first: a plan that is there is whole.
+fn write_plan(dir: &Path, plan: &Plan) -> io::Result<()> {
+    let text = serde_json::to_string_pretty(plan).map_err(io::Error::other)?;
+    let temporary = dir.join(format!("{PLAN}.new"));
+    fs::write(&temporary, text + "\n")?;
+    fs::rename(&temporary, dir.join(PLAN))
 }
 
 /// A journal that was read.
@@ -119,26 +196,33 @@ pub struct Recorded {
     pub events: Vec<Event>,
     /// Whether the last line was torn (the run was killed while writing it) and dropped.
     pub torn: bool,
+    /// Bytes of the complete lines.
+    pub length: u64,
+}
+
+const READ_ADVICE: &str = "Name a directory that `breakeven run` wrote";
+
+fn damaged(path: &Path, line: usize, cause: &serde_json::Error) -> JournalError {
+    JournalError::Damaged { path: path.to_owned(), line, cause: cause.to_string() }
+}
+
+/// Reads the plan of a run directory.
+pub fn read_plan(dir: &Path) -> Result<Plan, JournalError> {
+    let plan_path = dir.join(PLAN);
+    let text =
+        fs::read_to_string(&plan_path).map_err(io_error("reading", &plan_path, READ_ADVICE))?;
+    // The version decides whether the rest can be understood, so it is read on its own first.
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|cause| damaged(&plan_path, cause.line(), &cause))?;
+    check_version(&plan_path, value.get("version"), PLAN_VERSION)?;
+    serde_json::from_value(value).map_err(|cause| damaged(&plan_path, 1, &cause))
 }
 
 /// Reads the plan and the journal of a run directory.
 pub fn read(dir: &Path) -> Result<Recorded, JournalError> {
-    const ADVICE: &str = "Name a directory that `breakeven run` wrote";
-    let plan_path = dir.join(PLAN);
-    let text = fs::read_to_string(&plan_path).map_err(io_error("reading", &plan_path, ADVICE))?;
-    let damaged = |path: &Path, line, cause: serde_json::Error| JournalError::Damaged {
-        path: path.to_owned(),
-        line,
-        cause: cause.to_string(),
-    };
-    // The version decides whether the rest can be understood, so it is read on its own first.
-    let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|cause| damaged(&plan_path, cause.line(), cause))?;
-    check_version(&plan_path, value.get("version"), PLAN_VERSION)?;
-    let plan = serde_json::from_value(value).map_err(|cause| damaged(&plan_path, 1, cause))?;
-
+    let plan = read_plan(dir)?;
     let path = dir.join(JOURNAL);
-    let text = fs::read(&path).map_err(io_error("reading", &path, ADVICE))?;
+    let text = fs::read(&path).map_err(io_error("reading", &path, READ_ADVICE))?;
     let complete = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     let torn = complete < text.len();
     let mut events = Vec::new();
@@ -147,15 +231,15 @@ pub fn read(dir: &Path) -> Result<Recorded, JournalError> {
             continue;
         }
         let event: Event =
-            serde_json::from_slice(line).map_err(|cause| damaged(&path, index + 1, cause))?;
-        if let Event::RunStarted { version, .. } = event
+            serde_json::from_slice(line).map_err(|cause| damaged(&path, index + 1, &cause))?;
+        if let Event::RunStarted { version, .. } | Event::RunResumed { version, .. } = event
             && version != JOURNAL_VERSION
         {
             return Err(JournalError::Version { path, found: version, known: JOURNAL_VERSION });
         }
         events.push(event);
     }
-    Ok(Recorded { plan, events, torn })
+    Ok(Recorded { plan, events, torn, length: complete as u64 })
 }
 
 fn check_version(

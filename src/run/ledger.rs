@@ -69,7 +69,7 @@ pub struct Open {
 }
 
 /// How long after the last sign of life a builder may still have finished what it was doing.
-const GRACE: time::Duration = time::Duration::seconds(3);
+pub(super) const GRACE: time::Duration = time::Duration::seconds(3);
 
 /// The ledger of a living run. Its lock is held until it is dropped.
 #[derive(Debug)]

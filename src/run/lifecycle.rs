@@ -4,6 +4,7 @@
 
 use super::RunError;
 use super::bench::{Sites, World};
+use super::cleanup;
 use super::clock::SystemClock;
 use super::execute::{Outcome, execute};
 use super::journal::Journal;
@@ -53,15 +54,18 @@ pub(super) fn header(plan: &Plan, hosts: &Hosts, scratch: &Path) -> Header {
     }
 }
 
-/// Carries out a plan on its engines and writes plan and journal into `out`.
+/// Carries out a plan on its engines into its journal, which lies in `out`. A run that was stopped
+/// goes on where its journal ends, once what it left behind is removed.
 pub async fn conduct(
     plan: &Plan,
     hosts: Hosts,
-    out: &Path,
+    (mut journal, out): (Journal, &Path),
     cancel: &CancellationToken,
     listener: &(dyn Fn(&Event) + Send + Sync),
 ) -> Result<Outcome, RunError> {
-    let mut journal = Journal::create(out, plan)?;
+    if journal.is_reopened() {
+        cleanup::clean_killed(&ledger::folder(), &plan.run).await?;
+    }
     let scratch = scratch(&plan.run);
     let ledger = Ledger::create(&ledger::folder(), &header(plan, &hosts, &scratch))?;
     let result =

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cleanup;
 pub mod clock;
+pub mod difference;
 pub mod doctor;
 mod execute;
 mod host;
@@ -18,6 +19,7 @@ pub mod machine;
 mod probe;
 pub mod proof;
 mod publish;
+pub mod resume;
 pub mod scheduler;
 mod seed;
 mod session;
@@ -97,6 +99,9 @@ pub enum RunError {
         /// What would make it possible.
         advice: String,
     },
+    /// A run that was stopped cannot go on.
+    #[error(transparent)]
+    Changed(#[from] resume::Changed),
     /// A plan of another version names a strategy that this one does not have.
     #[error("there is no strategy `{0}` in this version of Breakeven")]
     UnknownStrategy(String),

@@ -2,7 +2,7 @@
 
 use super::{RunError, journal, proof};
 use crate::decision::{self, Decision};
-use crate::model::{Event, Plan, Sample};
+use crate::model::{Event, Plan, Sample, sample};
 use crate::report;
 use std::path::Path;
 
@@ -29,16 +29,14 @@ pub fn publish(dir: &Path) -> Result<Published, RunError> {
 
 /// Reads a run directory's journal and decides.
 pub fn recorded(dir: &Path) -> Result<Published, RunError> {
-    let journal::Recorded { plan, mut events, torn } = journal::read(dir)?;
+    let journal::Recorded { plan, mut events, torn, .. } = journal::read(dir)?;
     let findings = proof::run_level(&plan, &events);
     events.extend(findings.into_iter().map(|finding| Event::RunFinding { finding }));
-    let samples: Vec<Sample> = events
-        .iter()
-        .filter_map(|event| match event {
-            Event::SampleFinished { sample } => Some(sample.as_ref().clone()),
-            _ => None,
-        })
-        .collect();
+    let samples = events.iter().filter_map(|event| match event {
+        Event::SampleFinished { sample } => Some(sample.as_ref()),
+        _ => None,
+    });
+    let samples: Vec<Sample> = sample::standing(samples).into_iter().cloned().collect();
     let mut measured = plan.clone();
     for event in &events {
         match event {

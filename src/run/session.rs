@@ -11,9 +11,10 @@ use super::proof::{
 use super::scheduler::Slot;
 use super::seed::{SeedOf, Seeds};
 use crate::engine::{Engine, ImageFacts};
+use crate::model::finding as kinds;
 use crate::model::plan::{Change, LinkPlan, Workload};
 use crate::model::{
-    BuildStep, Builder, CacheExport, Cell, Event, ImageRef, Sample, Sources, Status, Step,
+    BuildStep, Builder, CacheExport, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step,
 };
 use crate::registry::Seed;
 use crate::strategy::{self, CacheFrom, Job, Strategy};
@@ -89,7 +90,7 @@ pub async fn sample(
             let warm_up = slot.round == 0;
             let name = match warm_up {
                 true => image::nonce(&bench.plan.run),
-                false => format!("{}-{number}", bench.plan.run),
+                false => bench.nonce(number),
             };
             match session.begin().await {
                 Err(error) => sample.reason = error.to_string(),
@@ -314,6 +315,8 @@ impl Session<'_, '_> {
             End::Ran(prepared, result) => (prepared, result),
         };
         sample.workspace_hash.clone_from(&prepared.hash);
+        let retried = self.record.retried.iter();
+        sample.findings.extend(retried.map(|what| Finding::new(&kinds::RETRIED, what.as_str())));
         match result {
             Ok(()) => {}
             Err(error @ JobError::Interrupted { .. }) => {
@@ -335,7 +338,7 @@ impl Session<'_, '_> {
                     sample.status = Status::Invalid;
                     sample.reason = reason;
                 }
-                sample.findings = collected.proof.findings;
+                sample.findings.extend(collected.proof.findings);
                 sample.cache_source = collected.proof.cache_source;
                 sample.image_bytes = collected.image_bytes;
             }

@@ -57,7 +57,8 @@ fn field(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update(bytes);
 }
 
-fn content(path: &Path) -> Result<String, WorkspaceError> {
+/// SHA-256 (hex) of a file's content.
+pub(super) fn content(path: &Path) -> Result<String, WorkspaceError> {
     let io = |source| WorkspaceError::io("read", path, source);
     let mut hasher = Sha256::new();
     let mut file = std::fs::File::open(path).map_err(io)?;

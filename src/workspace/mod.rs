@@ -170,6 +170,18 @@ pub fn prepare_commit(
     Ok(prepared)
 }
 
+/// SHA-256 (hex) of a workload as the user has it: what [`prepare`] gives without an edit, without
+/// copying anything.
+pub fn content(workload: &Workload) -> Result<String, WorkspaceError> {
+    let entries = walk::walk_for_all(&workload.context, &workload.dockerfile)?;
+    Ok(fingerprint(&workload.context, &workload.dockerfile, &entries)?.hash)
+}
+
+/// SHA-256 (hex) of a file's content.
+pub fn file_content(path: &Path) -> Result<String, WorkspaceError> {
+    fingerprint::content(path)
+}
+
 /// The files that an edit would change, delete or create in a workload's context, without doing
 /// it; the error is the one that [`prepare`] would give. A Dockerfile outside the context is named
 /// by its path from there, such as `../Dockerfile`.
@@ -298,6 +310,9 @@ mod tests {
             prepare(&workload, &[&app_edit()], nonce, &dir.path().join(name)).unwrap().hash
         };
         let first = hash("a", "1");
+        let plain = prepare(&workload, &[], "", &dir.path().join("plain")).unwrap().hash;
+        assert_eq!(content(&workload).unwrap(), plain);
+        assert_ne!(first, plain);
         assert_eq!(first, hash("b", "1"));
         assert_ne!(first, hash("c", "2"));
         assert_eq!(fs::read(workload.context.join("app/locked/data")).unwrap(), b"data");

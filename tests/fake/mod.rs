@@ -67,6 +67,8 @@ struct State {
     operations: u32,
     /// Operation that fails, counted from 1.
     fail_at: Option<u32>,
+    /// When the wall clock is set back by a day, if it is.
+    set_back_at: Option<Duration>,
 }
 
 impl State {
@@ -99,6 +101,12 @@ impl Fake {
     /// Makes the n-th engine operation fail.
     pub fn fail_at(self, operation: u32) -> Self {
         self.0.lock().unwrap().fail_at = Some(operation);
+        self
+    }
+
+    /// Sets the wall clock back by a day after so many seconds.
+    pub fn set_back_at(self, seconds: u64) -> Self {
+        self.0.lock().unwrap().set_back_at = Some(Duration::from_secs(seconds));
         self
     }
 
@@ -166,7 +174,10 @@ impl Clock for Fake {
     }
 
     fn wall(&self) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH + self.now()
+        let now = self.now();
+        let back = self.0.lock().unwrap().set_back_at.is_some_and(|at| now >= at);
+        let day = if back { time::Duration::DAY } else { time::Duration::ZERO };
+        OffsetDateTime::UNIX_EPOCH + now + time::Duration::DAY - day
     }
 }
 

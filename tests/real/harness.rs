@@ -91,12 +91,14 @@ impl Bed {
     /// A run in the background whose stderr can be watched.
     pub fn start(&self, config: &str, options: &[&str]) -> Running {
         let config = self.config(config);
-        let mut child = self
-            .breakeven()
-            .arg("run")
-            .arg(config)
-            .args(["--out", "out"])
-            .args(options)
+        let mut command = self.breakeven();
+        command.arg("run").arg(config).args(["--out", "out"]).args(options);
+        Self::watch(command)
+    }
+
+    /// The program in the background.
+    fn watch(mut command: Command) -> Running {
+        let mut child = command
             .env("BREAKEVEN_LOG", "breakeven=debug")
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -6,6 +6,7 @@ mod harness;
 mod lab;
 mod private;
 mod replay;
+mod resume;
 mod runs;
 mod traps;
 mod traps_around;

@@ -319,7 +319,13 @@ fn plan(rounds: u32) -> Plan {
         image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
-        limits: Limits { build_s: 3600.0, transfer_s: 900.0, storage_s: 900.0, cleanup_s: 60.0 },
+        limits: Limits {
+            build_s: 3600.0,
+            transfer_s: 900.0,
+            storage_s: 900.0,
+            cleanup_s: 60.0,
+            retries: 0,
+        },
         prices: None,
         cells,
         facts: [

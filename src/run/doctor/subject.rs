@@ -200,6 +200,7 @@ async fn with_scratch(
             logs: scratch,
             cancel,
             listener: &|_| {},
+            part: 0,
         },
     };
     let checks = async {

@@ -7,6 +7,7 @@ mod builds;
 mod failure;
 mod hits;
 mod inputs;
+mod parts;
 mod run_level;
 mod sources;
 

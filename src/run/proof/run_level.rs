@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Findings about the whole run.
 pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
     let mut cells: BTreeMap<CellKey, Vec<&Sample>> = BTreeMap::new();
-    let mut findings = Vec::new();
+    let mut findings = super::parts::resumed(events);
     for event in events {
         match event {
             Event::SampleFinished { sample } => {
