@@ -24,7 +24,7 @@ mod vertex;
 pub use activity::{Activity, activity};
 pub use events::EngineEvent;
 pub use host::{EngineHost, SharedHost, open};
-pub use probe::{Capability, probe};
+pub use probe::{Capability, Trial};
 pub use shared::SharedEngine;
 
 use crate::model::plan::ArchivePlan;

@@ -1,88 +1,182 @@
 //! What an engine can do, found out by doing it: no table of versions is trusted.
 
-use super::{BuildRequest, Engine, EngineError, StepLog};
+use super::{BuildOutcome, BuildRequest, Engine, EngineError, StepLog};
+use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, CacheExport, CacheMode, ImageRef};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Something that a strategy needs of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
     /// Building with this builder.
     Builder(Builder),
+    /// Writing inline cache metadata into an image.
+    InlineCache,
     /// Exporting cache to a registry or a folder. An engine's builder can do both or neither.
     CacheExport,
+    /// Taking an image that came out of an archive as a cache source (trap 30).
+    LoadedImage(Builder),
 }
 
 /// A build that costs next to nothing and needs no image.
 const DOCKERFILE: &str = "FROM scratch\nCOPY probe /\n";
 
-/// Tries it. [`EngineError::NotCapable`] says why not and what would make it possible.
-///
-/// What the trial made on the engine is left to whoever resets the engine; `tag` and the ids that
-/// `seen` is told of lead to it.
-pub async fn probe(
-    engine: &dyn Engine,
-    capability: Capability,
-    tag: &ImageRef,
-    scratch: &Path,
-    seen: &(dyn for<'id> Fn(&'id str) + Send + Sync),
-) -> Result<(), EngineError> {
-    match capability {
-        Capability::Builder(builder) => engine.supports(builder).await,
-        Capability::CacheExport => {
-            engine.supports(Builder::Buildkit).await?;
-            let folder = tempfile::tempdir_in(scratch).map_err(|source| EngineError::Io {
-                operation: "probe".to_owned(),
-                reference: scratch.display().to_string(),
-                source,
-            })?;
-            export(engine, tag, folder.path(), seen).await
-        }
-    }
+/// A tiny build, and what it leaves. What it makes on the engine is left to whoever resets the
+/// engine; its tag and the ids that `seen` is told of lead to it.
+pub struct Trial<'a> {
+    /// Removed with it.
+    folder: tempfile::TempDir,
+    tag: ImageRef,
+    seen: &'a (dyn for<'id> Fn(&'id str) + Send + Sync),
 }
 
-async fn export(
-    engine: &dyn Engine,
-    tag: &ImageRef,
-    folder: &Path,
-    seen: &(dyn for<'id> Fn(&'id str) + Send + Sync),
-) -> Result<(), EngineError> {
-    let context = folder.join("context");
-    let dockerfile = context.join("Dockerfile");
-    let written = std::fs::create_dir(&context)
-        .and_then(|()| std::fs::write(&dockerfile, DOCKERFILE))
-        .and_then(|()| std::fs::write(context.join("probe"), "probe\n"));
-    written.map_err(|source| EngineError::Io {
-        operation: "probe".to_owned(),
-        reference: context.display().to_string(),
-        source,
-    })?;
-    let request = BuildRequest {
-        builder: Builder::Buildkit,
-        context: &context,
-        dockerfile: &dockerfile,
-        target: None,
-        build_args: &BTreeMap::new(),
-        sources: &[],
-        tag,
-        inline_cache: false,
-        cache_folder: None,
-        export: Some(&CacheExport::Local { mode: CacheMode::Max }),
-        export_folder: &folder.join("cache"),
-    };
-    match engine.build(&request, seen, &mut StepLog::default()).await {
-        Ok(_) => Ok(()),
-        Err(EngineError::Failed { cause, .. }) if is_about_the_exporter(&cause) => {
-            Err(EngineError::NotCapable {
-                what: "exporting cache".to_owned(),
-                cause,
-                advice: "Use an engine with the containerd image store: `engine = \"private\"` \
-                         with `store = \"containerd\"`, or switch your own to it"
-                    .to_owned(),
-            })
+impl<'a> Trial<'a> {
+    /// Makes its context in `scratch`. The tag is part of what is built, so that nothing of an
+    /// earlier run or of the user's is found instead.
+    pub fn new(
+        scratch: &Path,
+        tag: ImageRef,
+        seen: &'a (dyn for<'id> Fn(&'id str) + Send + Sync),
+    ) -> Result<Self, EngineError> {
+        let trial = |path: &Path| {
+            let reference = path.display().to_string();
+            move |source| EngineError::Io { operation: "probe".to_owned(), reference, source }
+        };
+        let folder = tempfile::tempdir_in(scratch).map_err(trial(scratch))?;
+        let context = folder.path().join("context");
+        std::fs::create_dir(&context)
+            .and_then(|()| std::fs::write(context.join("Dockerfile"), DOCKERFILE))
+            .and_then(|()| std::fs::write(context.join("probe"), format!("{tag}\n")))
+            .map_err(trial(&context))?;
+        Ok(Self { folder, tag, seen })
+    }
+
+    /// The name that it builds and loads under.
+    pub fn tag(&self) -> &ImageRef {
+        &self.tag
+    }
+
+    /// Tries everything that shows on one engine; of [`Capability::LoadedImage`] the first half,
+    /// which leaves an archive. [`EngineError::NotCapable`] says why not and what would make it
+    /// possible.
+    pub async fn first(
+        &self,
+        engine: &dyn Engine,
+        capability: Capability,
+    ) -> Result<(), EngineError> {
+        match capability {
+            Capability::Builder(builder) => engine.supports(builder).await,
+            Capability::InlineCache => self.inline(engine).await,
+            Capability::CacheExport => self.export(engine).await,
+            Capability::LoadedImage(builder) => self.leave(engine, builder).await,
         }
-        Err(other) => Err(other),
+    }
+
+    /// Tries what shows only on the engine as the next job finds it, without what
+    /// [`Trial::first`] made there.
+    pub async fn next(
+        &self,
+        engine: &dyn Engine,
+        capability: Capability,
+    ) -> Result<(), EngineError> {
+        match capability {
+            Capability::LoadedImage(builder) => self.find(engine, builder).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn inline(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        engine.supports(Builder::Buildkit).await?;
+        self.build(engine, Builder::Buildkit, &[], None).await?;
+        match engine.inspect(&self.tag.to_string()).await? {
+            Some(image) if !image.inline_cache => Err(EngineError::NotCapable {
+                what: "an inline cache".to_owned(),
+                cause: "the builder wrote none into the image".to_owned(),
+                advice: "Use an exported cache (registry-min, registry-max), or an engine whose \
+                         builder takes --build-arg BUILDKIT_INLINE_CACHE=1"
+                    .to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    async fn export(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        engine.supports(Builder::Buildkit).await?;
+        let export = CacheExport::Local { mode: CacheMode::Max };
+        match self.build(engine, Builder::Buildkit, &[], Some(&export)).await {
+            Ok(_) => Ok(()),
+            Err(EngineError::Failed { cause, .. }) if is_about_the_exporter(&cause) => {
+                Err(EngineError::NotCapable {
+                    what: "exporting cache".to_owned(),
+                    cause,
+                    advice: "Use an engine with the containerd image store: `engine = \
+                             \"private\"` with `store = \"containerd\"`, or switch your own to it"
+                        .to_owned(),
+                })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn leave(&self, engine: &dyn Engine, builder: Builder) -> Result<(), EngineError> {
+        engine.supports(builder).await?;
+        self.build(engine, builder, &[], None).await?;
+        let images = std::slice::from_ref(&self.tag);
+        let plain = ArchivePlan::default();
+        engine.save(images, &self.archive(), &plain, &mut StepLog::default()).await.map(drop)
+    }
+
+    async fn find(&self, engine: &dyn Engine, builder: Builder) -> Result<(), EngineError> {
+        engine.load(&self.archive(), &mut StepLog::default()).await?;
+        // The build takes the name away from the loaded image; its id is then all that leads to it.
+        if let Some(image) = engine.inspect(&self.tag.to_string()).await? {
+            (self.seen)(&image.id);
+        }
+        let source = std::slice::from_ref(&self.tag);
+        let outcome = self.build(engine, builder, source, None).await?;
+        if outcome.steps.iter().any(|step| step.hit && step.makes_content()) {
+            return Ok(());
+        }
+        let asked = outcome.imports.iter().find_map(|(_, error)| error.as_deref());
+        Err(EngineError::NotCapable {
+            what: format!("taking a loaded image as a cache source with the {builder} builder"),
+            cause: match asked {
+                Some(error) => format!("the builder asked the registry for it: {error}"),
+                None => "no step hit".to_owned(),
+            },
+            advice: "Carry the cache as a folder (local-min, local-max) or push it (inline, \
+                     registry-max), or use an engine without the containerd image store"
+                .to_owned(),
+        })
+    }
+
+    async fn build(
+        &self,
+        engine: &dyn Engine,
+        builder: Builder,
+        sources: &[ImageRef],
+        export: Option<&CacheExport>,
+    ) -> Result<BuildOutcome, EngineError> {
+        let context = self.folder.path().join("context");
+        let request = BuildRequest {
+            builder,
+            context: &context,
+            dockerfile: &context.join("Dockerfile"),
+            target: None,
+            build_args: &BTreeMap::new(),
+            sources,
+            tag: &self.tag,
+            inline_cache: builder == Builder::Buildkit && export.is_none(),
+            cache_folder: None,
+            export,
+            export_folder: &self.folder.path().join("cache"),
+        };
+        engine.build(&request, self.seen, &mut StepLog::default()).await
+    }
+
+    fn archive(&self) -> PathBuf {
+        self.folder.path().join("image.tar")
     }
 }
 

@@ -110,6 +110,9 @@ pub enum Event {
         reason: String,
         /// What would make it possible.
         advice: String,
+        /// Id of the kind of finding that this is.
+        #[serde(default = "unsupported")]
+        finding: String,
     },
     /// A link as it was measured before its first use.
     LinkMeasured {
@@ -144,4 +147,9 @@ impl Event {
             Self::Seeding { .. } | Self::SampleStarted { .. } | Self::PhaseStarted { .. }
         )
     }
+}
+
+/// What a journal means that does not say it.
+fn unsupported() -> String {
+    crate::model::finding::UNSUPPORTED.id.to_owned()
 }

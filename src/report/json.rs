@@ -305,7 +305,7 @@ fn run<'a>(model: &'a Model<'_>) -> Run<'a> {
         reason: &run.reason,
         warm_up_samples: run.warm_up,
         samples: run.counts.clone(),
-        facts: &plan.facts,
+        facts: &run.facts,
     }
 }
 

@@ -259,7 +259,7 @@ fn foot(model: &Model<'_>, left_out: &LeftOut) -> String {
         format!("Left out to keep this short: {}. All of it is in report.html. ", items.join(", "))
     };
     let facts: Vec<String> =
-        model.plan.facts.iter().map(|(key, value)| format!("{key} {value}")).collect();
+        model.run.facts.iter().map(|(key, value)| format!("{key} {value}")).collect();
     let facts =
         if facts.is_empty() { String::new() } else { format!(" · {}", facts.join(" · ")) };
     format!(

@@ -132,6 +132,8 @@ pub struct RunFacts {
     pub warm_up: usize,
     /// Samples of counted rounds by what became of them.
     pub counts: BTreeMap<Status, usize>,
+    /// Machine, engines and versions.
+    pub facts: BTreeMap<String, String>,
 }
 
 impl RunFacts {
@@ -447,7 +449,7 @@ fn across(decision: &Decision) -> Vec<Across<'_>> {
 fn unsupported(events: &[Event]) -> Vec<Unsupported> {
     let mut all: Vec<Unsupported> = Vec::new();
     for event in events {
-        let Event::Unsupported { what, cells, reason, advice } = event else { continue };
+        let Event::Unsupported { what, cells, reason, advice, .. } = event else { continue };
         let one = Unsupported {
             what: what.clone(),
             cells: cells.len(),
@@ -460,6 +462,25 @@ fn unsupported(events: &[Event]) -> Vec<Unsupported> {
         }
     }
     all
+}
+
+/// What the plan knows of machine and engines, and what a run's own engines turned out to be: until
+/// they ran, only the engine that they were made on was known.
+fn known(plan: &Plan, events: &[Event]) -> BTreeMap<String, String> {
+    let mut facts = plan.facts.clone();
+    for event in events {
+        let Event::EngineFacts { engine, version, store } = event else { continue };
+        let of = match plan.engines.len() {
+            1 => "engine".to_owned(),
+            _ => format!("engine {engine}"),
+        };
+        for (what, value) in [("version", version), ("store", store)] {
+            let host = plan.facts.get(&format!("{of} {what}"));
+            facts.extend(host.map(|host| (format!("{of} {what} of its host"), host.clone())));
+            facts.insert(format!("{of} {what}"), value.clone());
+        }
+    }
+    facts
 }
 
 /// The links that cells name, as last measured.
@@ -490,6 +511,7 @@ fn run_facts(plan: &Plan, events: &[Event]) -> Result<RunFacts, ReportError> {
         reason: String::new(),
         warm_up: 0,
         counts: BTreeMap::new(),
+        facts: known(plan, events),
     };
     let mut started = false;
     let mut lasted = 0.0;

@@ -104,8 +104,8 @@ fn head(page: &mut Page, model: &Model<'_>) {
         page.wrapped("  ", "  ", &text::visible(&run.reason));
     }
     page.wrapped("", "  ", &model.counts_line());
-    if !plan.facts.is_empty() {
-        let facts: Vec<String> = plan
+    if !run.facts.is_empty() {
+        let facts: Vec<String> = run
             .facts
             .iter()
             .map(|(key, value)| format!("{} {}", text::visible(key), text::visible(value)))

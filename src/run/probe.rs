@@ -1,10 +1,11 @@
 //! Which cells the engines cannot do, found out before anything is measured.
 
 use super::RunError;
-use super::bench::{Bench, Site};
+use super::bench::{Begun, Bench, Site};
 use super::job::Made;
-use crate::engine::{Capability, EngineError, probe};
-use crate::model::{Cell, CellKey, Event, ImageRef, Step};
+use crate::engine::{Capability, EngineError, Trial};
+use crate::model::finding as kinds;
+use crate::model::{Builder, Cell, CellKey, Event, ImageRef, Step};
 use crate::strategy;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,27 +24,47 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
             continue;
         }
         let site = bench.site(name);
-        let begun = bench.begin(site).await?;
-        if site.host.is_private() {
-            let facts = begun.engine.facts().await?;
-            let containerd = if facts.containerd_store { " (containerd)" } else { "" };
-            events.push(Event::EngineFacts {
-                engine: name.clone(),
-                version: facts.version,
-                store: format!("{}{containerd}", facts.store),
-            });
+        let seen = |id: &str| bench.made(Made::Image(id));
+        let mut trials = Vec::new();
+        for (number, (capability, cells)) in users.iter().enumerate() {
+            let tag = ImageRef::new(
+                format!("{}/probe", site.registry.prefix()),
+                format!("{}-{number}", bench.plan.run),
+            );
+            trials.push((*capability, cells, Trial::new(bench.scratch, tag, &seen)?));
         }
-        let mut tried = Vec::new();
-        for (capability, cells) in &users {
-            let engine = begun.engine.as_ref();
-            tried.push((cells, trial(bench, site, engine, *capability).await));
+        let begun = bench.begin(site).await?;
+        let note_tags = || {
+            for (_, _, trial) in &trials {
+                bench.made(Made::Tag(&trial.tag().to_string()));
+            }
+        };
+        note_tags();
+        events.extend(facts(name, site, &begun).await?);
+        let mut answers = Vec::new();
+        for (capability, cells, trial) in &trials {
+            let answer = trial.first(begun.engine.as_ref(), *capability).await;
+            answers.push((*capability, *cells, trial, answer));
         }
         bench.end(site, begun).await?;
-        for (cells, outcome) in tried {
-            match outcome {
+        // What an archive brings shows on an engine that no longer has what was saved.
+        if answers.iter().any(|(capability, _, _, answer)| is_loaded(*capability) && answer.is_ok())
+        {
+            let begun = bench.begin(site).await?;
+            note_tags();
+            for (capability, _, trial, answer) in &mut answers {
+                if answer.is_ok() {
+                    *answer = trial.next(begun.engine.as_ref(), *capability).await;
+                }
+            }
+            bench.end(site, begun).await?;
+        }
+        for (capability, cells, _, answer) in answers {
+            match answer {
                 Ok(()) => {}
                 Err(EngineError::NotCapable { what, cause, advice }) => {
-                    events.push(event(name, cells, &format!("{what}: {cause}"), advice));
+                    let reason = format!("{what}: {cause}");
+                    events.push(event(name, capability, cells, reason, advice));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -52,39 +73,62 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
     Ok(events)
 }
 
+/// What an engine of this run's alone is; of the user's it is known before.
+async fn facts(name: &str, site: &Site, begun: &Begun) -> Result<Option<Event>, RunError> {
+    if !site.host.is_private() {
+        return Ok(None);
+    }
+    let facts = begun.engine.facts().await?;
+    let containerd = if facts.containerd_store { " (containerd)" } else { "" };
+    Ok(Some(Event::EngineFacts {
+        engine: name.to_owned(),
+        version: facts.version,
+        store: format!("{}{containerd}", facts.store),
+    }))
+}
+
 /// What a cell's strategy needs of the engine.
 fn needs(bench: &Bench<'_>, cell: &Cell) -> BTreeSet<Capability> {
     let job = bench.job(&cell.engine, &cell.workload, cell.builder);
-    let strategy = strategy::find(bench.plan, &cell.strategy);
-    let exports = |step: &Step| matches!(step, Step::Build(build) if build.export.is_some());
-    let needs_export = strategy.is_some_and(|strategy| {
-        strategy.steps(&job).iter().chain(&strategy.leaving(&job)).any(exports)
-    });
-    [Capability::Builder(cell.builder)]
-        .into_iter()
-        .chain(needs_export.then_some(Capability::CacheExport))
-        .collect()
+    let mut needed = BTreeSet::from([Capability::Builder(cell.builder)]);
+    let Some(strategy) = strategy::find(bench.plan, &cell.strategy) else { return needed };
+    let steps: Vec<Step> = strategy.steps(&job).into_iter().chain(strategy.leaving(&job)).collect();
+    let loads = steps.contains(&Step::Load);
+    for step in &steps {
+        let Step::Build(build) = step else { continue };
+        if build.export.is_some() {
+            needed.insert(Capability::CacheExport);
+        }
+        if build.inline_cache && cell.builder == Builder::Buildkit {
+            needed.insert(Capability::InlineCache);
+        }
+        if loads && !build.sources.references().is_empty() {
+            needed.insert(Capability::LoadedImage(cell.builder));
+        }
+    }
+    needed
 }
 
-async fn trial(
-    bench: &Bench<'_>,
-    site: &Site,
-    engine: &dyn crate::engine::Engine,
+fn is_loaded(capability: Capability) -> bool {
+    matches!(capability, Capability::LoadedImage(_))
+}
+
+fn event(
+    engine: &str,
     capability: Capability,
-) -> Result<(), EngineError> {
-    let tag = ImageRef::new(format!("{}/probe", site.registry.prefix()), "probe");
-    bench.made(Made::Tag(&tag.to_string()));
-    let seen = |id: &str| bench.made(Made::Image(id));
-    probe(engine, capability, &tag, bench.scratch, &seen).await
-}
-
-fn event(engine: &str, cells: &[&Cell], reason: &str, advice: String) -> Event {
+    cells: &[&Cell],
+    reason: String,
+    advice: String,
+) -> Event {
     let competitors: BTreeSet<String> = cells.iter().map(|cell| cell.competitor()).collect();
     let competitors: Vec<String> = competitors.into_iter().collect();
+    let kind =
+        if is_loaded(capability) { &kinds::LOADED_NOT_CONSULTED } else { &kinds::UNSUPPORTED };
     Event::Unsupported {
         what: format!("{} on engine {engine}", competitors.join(", ")),
         cells: cells.iter().map(|cell| cell.key()).collect::<Vec<CellKey>>(),
-        reason: reason.to_owned(),
+        reason,
         advice,
+        finding: kind.id.to_owned(),
     }
 }

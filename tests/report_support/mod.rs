@@ -131,6 +131,11 @@ impl Run {
         before.push(Event::RunFinding {
             finding: Finding::new(&finding::LINK_NOT_AS_ASKED, "slow: 4.6 Mbit/s up of 5.0 Mbit/s"),
         });
+        before.push(Event::EngineFacts {
+            engine: "modern".to_owned(),
+            version: "26.1.5".to_owned(),
+            store: "overlayfs (containerd)".to_owned(),
+        });
         for strategy in ["registry-max", "registry-read-only"] {
             before.push(Event::Unsupported {
                 what: format!("{strategy} (buildkit) on engine shared"),
@@ -140,6 +145,7 @@ impl Run {
                     "Use an engine with the containerd image store, such as one of [engine.NAME] \
                          with kind = \"private\"."
                         .to_owned(),
+                finding: finding::UNSUPPORTED.id.to_owned(),
             });
         }
         run.events.splice(1..1, before);

@@ -219,7 +219,7 @@ fn machine(model: &Model<'_>) -> String {
         ("breakeven", &plan.breakeven),
         ("seed", &seed),
     ];
-    let facts = plan.facts.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let facts = run.facts.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let rows = own.into_iter().chain(facts).map(|(key, value)| {
         let value = if value.is_empty() { NOT_MEASURED } else { value };
         vec![Cell::text(key), Cell::text(value)]

@@ -1,4 +1,4 @@
-//! What only all samples together show: traps 12, 14 and 27. Pure, from the journal alone.
+//! What only all samples together show: traps 12, 14, 27 and 30. Pure, from the journal alone.
 
 use crate::model::finding as kinds;
 use crate::model::{Cell, CellKey, Event, Finding, Phase, Plan, Sample, State, Status};
@@ -13,9 +13,9 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
             Event::SampleFinished { sample } => {
                 cells.entry(sample.cell.key()).or_default().push(sample);
             }
-            Event::Unsupported { what, reason, advice, .. } => {
+            Event::Unsupported { what, reason, advice, finding, .. } => {
                 let detail = format!("{what}: {reason}. {advice}");
-                findings.push(Finding::new(&kinds::UNSUPPORTED, detail));
+                findings.push(Finding { id: finding.clone(), detail });
             }
             _ => {}
         }
