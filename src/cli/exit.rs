@@ -101,6 +101,7 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::Unavailable { .. }
         | EngineError::NotCapable { .. }
         | EngineError::NotFound { .. }
+        | EngineError::LoginRefused { .. }
         | EngineError::Failed { .. } => Exit::Unavailable,
         EngineError::Io { .. } => Exit::Fault,
     }

@@ -1,6 +1,7 @@
 //! Which engine is meant: the same places, in the same order, as the docker client looks in.
 
 use super::EngineError;
+use crate::registry::config_folder;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -47,14 +48,6 @@ impl Places {
             Some(name) if name.is_empty() || name == "default" => Ok(DEFAULT.to_owned()),
             Some(name) => of_context(config, &name),
         }
-    }
-}
-
-/// `$DOCKER_CONFIG` or `~/.docker`.
-pub(super) fn config_folder() -> Option<PathBuf> {
-    match std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()) {
-        Some(folder) => Some(PathBuf::from(folder)),
-        None => std::env::home_dir().map(|home| home.join(".docker")),
     }
 }
 

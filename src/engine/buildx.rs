@@ -1,9 +1,11 @@
 //! Builds by BuildKit, through the same client that users' CI runs: buildx as a program of its
 //! own, with its progress records on standard error.
 
+use super::logins::Logins;
 use super::records::{BuildRecord, Parser, RecordError};
-use super::{BuildOutcome, BuildRequest, EngineError, StepLog, address};
+use super::{BuildOutcome, BuildRequest, EngineError, StepLog};
 use crate::model::CacheExport;
+use crate::registry::config_folder;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -48,6 +50,7 @@ impl Buildx {
     pub(super) async fn build(
         &self,
         host: &str,
+        logins: &Logins,
         request: &BuildRequest<'_>,
         seen: &(dyn Fn(&str) + Send + Sync),
         log: &mut StepLog,
@@ -62,7 +65,11 @@ impl Buildx {
         let beside = request.context.parent().unwrap_or(request.context);
         let home = tempfile::Builder::new().prefix("buildx-").tempdir_in(beside).map_err(io)?;
         let id_file = home.path().join("image-id");
-        let mut child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        if let Some(config) = logins.for_client(&home.path().join("docker")).await? {
+            command.env("DOCKER_CONFIG", config);
+        }
+        let mut child = command
             .args(arguments(request, &id_file))
             .env("DOCKER_HOST", host)
             .env_remove("DOCKER_CONTEXT")
@@ -136,7 +143,7 @@ fn places() -> Vec<PathBuf> {
     let data = variable("XDG_DATA_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".local/share")));
-    let folders = address::config_folder().into_iter().chain(data.map(|d| d.join("breakeven")));
+    let folders = config_folder().into_iter().chain(data.map(|d| d.join("breakeven")));
     folders
         .chain(
             ["/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker"]

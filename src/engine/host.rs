@@ -1,5 +1,6 @@
 //! Where engines come from: every sample takes one as a fresh runner has it, and gives it back.
 
+use super::logins::Logins;
 use super::private::{PrivateHost, PrivateSpec};
 use super::{Engine, EngineError, EngineFacts, Owned, SharedEngine, Snapshot};
 use crate::model::ImageRef;
@@ -37,6 +38,10 @@ pub trait EngineHost: Send + Sync {
     /// Private ones ask it first for images of Docker Hub, see [`bases`](super::bases).
     async fn trust(&self, registry: &str);
 
+    /// Says that the user's registry is reached at another address (`host:port`): what the user
+    /// shows the registry is shown there.
+    fn alias(&self, address: &str, registry: &str);
+
     /// An engine in the state of a fresh runner.
     async fn fresh(&self) -> Result<Arc<dyn Engine>, EngineError>;
 
@@ -66,8 +71,8 @@ pub async fn open(
     match plan {
         EnginePlan::Shared { host } => {
             let engine = SharedEngine::connect(host.as_deref()).await?;
-            let address = engine.address().to_owned();
-            Ok(Arc::new(SharedHost::new(Arc::new(engine), address)))
+            let (address, logins) = (engine.address().to_owned(), engine.logins().clone());
+            Ok(Arc::new(SharedHost { engine: Arc::new(engine), address, logins }))
         }
         EnginePlan::Private { host, image, store, keep } => {
             let spec = PrivateSpec { image: image.clone(), store: *store, keep: *keep };
@@ -81,12 +86,14 @@ pub async fn open(
 pub struct SharedHost {
     engine: Arc<dyn Engine>,
     address: String,
+    /// The engine's.
+    logins: Arc<Logins>,
 }
 
 impl SharedHost {
-    /// Hands out this engine.
+    /// Hands out this engine, which shows no registry any credentials.
     pub fn new(engine: Arc<dyn Engine>, address: String) -> Self {
-        Self { engine, address }
+        Self { engine, address, logins: Arc::default() }
     }
 }
 
@@ -117,6 +124,10 @@ impl EngineHost for SharedHost {
     }
 
     async fn trust(&self, _registry: &str) {}
+
+    fn alias(&self, address: &str, registry: &str) {
+        self.logins.alias(address, registry);
+    }
 
     async fn fresh(&self) -> Result<Arc<dyn Engine>, EngineError> {
         Ok(Arc::clone(&self.engine))

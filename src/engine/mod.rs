@@ -12,6 +12,7 @@ mod host;
 mod images;
 mod instructions;
 pub mod known_bad;
+mod logins;
 pub mod private;
 mod probe;
 mod raw;
@@ -74,6 +75,21 @@ pub enum EngineError {
         reference: String,
         /// The engine's own message.
         cause: String,
+    },
+    /// A registry refused the credentials that it was shown, or wants some.
+    #[error(
+        "{operation} {reference} failed: {cause}. The registry {registry} wants another login, of an \
+         account that may pull and push there: docker login {registry}"
+    )]
+    LoginRefused {
+        /// What was tried.
+        operation: String,
+        /// On what.
+        reference: String,
+        /// The engine's own message.
+        cause: String,
+        /// The registry by its own name, also where a link is in front of it.
+        registry: String,
     },
     /// Our side of the operation failed: a file, the disk, a process.
     #[error("{operation} {reference}: {source}")]

@@ -2,6 +2,7 @@
 
 use super::buildx::Buildx;
 use super::context::ModeForm;
+use super::logins::Logins;
 use super::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, ImageFacts, Owned,
     PushOutcome, Snapshot, StepLog, Trace, address, archive, classic, events, images, transfer,
@@ -14,7 +15,7 @@ use bollard::errors::Error;
 use bollard::query_parameters::TagImageOptions;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
@@ -31,6 +32,7 @@ pub struct SharedEngine {
     /// The engine's own folder, where it lies on this machine.
     root: Option<PathBuf>,
     buildx: OnceCell<Buildx>,
+    logins: Arc<Logins>,
     /// When BuildKit was building for us: only records of these times can be ours.
     windows: Mutex<Vec<Window>>,
 }
@@ -57,7 +59,7 @@ impl SharedEngine {
     /// Connects to the engine at this address, else to the one that the docker client would use
     /// (`DOCKER_HOST`, the docker context, the default socket), and asks it what it is.
     pub async fn connect(docker_host: Option<&str>) -> Result<Self, EngineError> {
-        Self::open(docker_host, None).await
+        Self::open(docker_host, None, Arc::default()).await
     }
 
     /// The same; `root` is where the engine's own folder lies on this machine, if not where the
@@ -65,6 +67,7 @@ impl SharedEngine {
     pub(super) async fn open(
         docker_host: Option<&str>,
         root: Option<PathBuf>,
+        logins: Arc<Logins>,
     ) -> Result<Self, EngineError> {
         let (docker, address) = connect(docker_host).await?;
         let down = |cause: String| unavailable(&address, cause);
@@ -90,6 +93,7 @@ impl SharedEngine {
             address,
             facts,
             buildx: OnceCell::new(),
+            logins,
             windows: Mutex::new(Vec::new()),
         })
     }
@@ -97,6 +101,10 @@ impl SharedEngine {
     /// Its address, such as `unix:///var/run/docker.sock`.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    pub(super) fn logins(&self) -> &Arc<Logins> {
+        &self.logins
     }
 
     /// The client names an image by its configuration. In the containerd image store its id is
@@ -214,15 +222,19 @@ impl Engine for SharedEngine {
             Builder::Buildkit => {
                 let buildx = self.buildx().await?;
                 let mut building = Building::begin(&self.windows);
-                let outcome = buildx.build(&self.address, request, seen, log).await;
+                let outcome = buildx.build(&self.address, &self.logins, request, seen, log).await;
                 building.answered = true;
-                self.with_own_id(outcome?, request.tag, seen).await
+                let outcome = outcome.map_err(|error| self.logins.explain(error, None))?;
+                self.with_own_id(outcome, request.tag, seen).await
             }
         }
     }
 
     async fn pull(&self, reference: &ImageRef, log: &mut StepLog) -> Result<(), EngineError> {
-        transfer::pull(&self.docker, &self.address, reference, log).await
+        let registry = reference.registry();
+        let credentials = self.logins.for_engine(registry).await?;
+        let pulled = transfer::pull(&self.docker, &self.address, reference, credentials, log).await;
+        pulled.map_err(|error| self.logins.explain(error, Some(registry)))
     }
 
     async fn push(
@@ -230,7 +242,10 @@ impl Engine for SharedEngine {
         reference: &ImageRef,
         log: &mut StepLog,
     ) -> Result<PushOutcome, EngineError> {
-        transfer::push(&self.docker, &self.address, reference, log).await
+        let registry = reference.registry();
+        let credentials = self.logins.for_engine(registry).await?;
+        let pushed = transfer::push(&self.docker, &self.address, reference, credentials, log).await;
+        pushed.map_err(|error| self.logins.explain(error, Some(registry)))
     }
 
     async fn load(&self, archive: &Path, log: &mut StepLog) -> Result<Vec<String>, EngineError> {

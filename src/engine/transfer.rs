@@ -1,12 +1,11 @@
 //! Pull and push.
 
 use super::shared::failure;
-use super::{EngineError, PushOutcome, StepLog, address};
+use super::{EngineError, PushOutcome, StepLog};
 use crate::model::ImageRef;
 use bollard::Docker;
 use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptions, PushImageOptions};
-use docker_credential::{CredentialRetrievalError, DockerCredential};
 use futures_util::StreamExt;
 
 /// Pulls an image.
@@ -14,10 +13,10 @@ pub(super) async fn pull(
     docker: &Docker,
     address: &str,
     reference: &ImageRef,
+    credentials: Option<DockerCredentials>,
     log: &mut StepLog,
 ) -> Result<(), EngineError> {
     let name = reference.to_string();
-    let credentials = credentials("pull", reference).await?;
     let options = CreateImageOptions {
         from_image: Some(reference.repository.clone()),
         tag: Some(reference.tag.clone()),
@@ -46,10 +45,10 @@ pub(super) async fn push(
     docker: &Docker,
     address: &str,
     reference: &ImageRef,
+    credentials: Option<DockerCredentials>,
     log: &mut StepLog,
 ) -> Result<PushOutcome, EngineError> {
     let name = reference.to_string();
-    let credentials = credentials("push", reference).await?;
     let options =
         PushImageOptions { tag: Some(reference.tag.clone()), ..PushImageOptions::default() };
     let mut answer = Box::pin(docker.push_image(&reference.repository, Some(options), credentials));
@@ -105,59 +104,6 @@ fn says_missing(cause: &str) -> bool {
         || (cause.contains("manifest for") && cause.contains("not found"))
 }
 
-/// Credentials for a registry from the docker config and its helpers; none where there are none.
-async fn credentials(
-    operation: &str,
-    reference: &ImageRef,
-) -> Result<Option<DockerCredentials>, EngineError> {
-    let registry = reference.registry().to_owned();
-    let unusable = |cause: String| EngineError::NotCapable {
-        what: format!("{operation} {reference}"),
-        cause: format!("the credentials for {registry} could not be had: {cause}"),
-        advice: format!("Try `docker login {registry}`"),
-    };
-    let Some(file) = address::config_folder().map(|folder| folder.join("config.json")) else {
-        return Ok(None);
-    };
-    let config = match std::fs::File::open(&file) {
-        Ok(config) => std::io::BufReader::new(config),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unusable(format!("{}: {error}", file.display()))),
-    };
-    let server = registry.clone();
-    // A helper is a program that may take its time.
-    let found = tokio::task::spawn_blocking(move || credentials_in(config, &server)).await;
-    found.map_err(|error| unusable(error.to_string()))?.map_err(unusable)
-}
-
-fn credentials_in(
-    config: impl std::io::Read,
-    registry: &str,
-) -> Result<Option<DockerCredentials>, String> {
-    let serveraddress = Some(registry.to_owned());
-    match docker_credential::get_credential_from_reader(config, registry) {
-        Ok(DockerCredential::UsernamePassword(username, password)) => Ok(Some(DockerCredentials {
-            username: Some(username),
-            password: Some(password),
-            serveraddress,
-            ..DockerCredentials::default()
-        })),
-        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(DockerCredentials {
-            identitytoken: Some(token),
-            serveraddress,
-            ..DockerCredentials::default()
-        })),
-        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
-        // A helper's word for "I have none for this registry".
-        Err(CredentialRetrievalError::HelperFailure { stdout, .. })
-            if stdout.contains("credentials not found") =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,17 +139,5 @@ mod tests {
         for cause in ["Get http://x/v2/: dial tcp: lookup x: host not found", "received 500"] {
             assert!(!says_missing(cause), "{cause}");
         }
-    }
-
-    #[test]
-    fn credentials_come_from_the_docker_config() {
-        // `me:secret` in base64.
-        let config = r#"{"auths":{"127.0.0.1:5000":{"auth":"bWU6c2VjcmV0"}}}"#;
-        let found = credentials_in(config.as_bytes(), "127.0.0.1:5000").unwrap().unwrap();
-        assert_eq!(found.username.as_deref(), Some("me"));
-        assert_eq!(found.password.as_deref(), Some("secret"));
-        assert_eq!(credentials_in(config.as_bytes(), "127.0.0.1:5001").unwrap(), None);
-        assert_eq!(credentials_in(&b"{}"[..], "127.0.0.1:5001").unwrap(), None);
-        assert!(credentials_in(&b"no json"[..], "127.0.0.1:5001").is_err());
     }
 }

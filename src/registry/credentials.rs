@@ -3,27 +3,73 @@
 use super::RegistryError;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::secrets::RegistryAuth;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest time for a credential helper.
 const HELPER_LIMIT: Duration = Duration::from_secs(20);
 
+/// What a user shows a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A user's name and password.
+    Password {
+        /// The name.
+        user: String,
+        /// The password, or an access token in its place.
+        password: String,
+    },
+    /// A token that stands for both.
+    IdentityToken(String),
+}
+
+/// Without the secret.
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Password { .. } => "Password",
+            Self::IdentityToken(_) => "IdentityToken",
+        })
+    }
+}
+
 /// Docker's configuration folder: `DOCKER_CONFIG`, else `.docker` in the home folder.
-pub(super) fn config_folder() -> Option<PathBuf> {
-    match std::env::var_os("DOCKER_CONFIG") {
+pub fn config_folder() -> Option<PathBuf> {
+    match std::env::var_os("DOCKER_CONFIG").filter(|value| !value.is_empty()) {
         Some(folder) => Some(PathBuf::from(folder)),
         None => std::env::home_dir().map(|home| home.join(".docker")),
     }
 }
 
-/// What `docker login` left for this registry; anonymous if it left nothing.
-pub(super) async fn find(
+/// What our own client shows this registry; anonymous if there is nothing.
+pub(super) async fn auth(
     address: &str,
     folder: Option<&Path>,
 ) -> Result<RegistryAuth, RegistryError> {
+    match credential(address, folder).await? {
+        None => Ok(RegistryAuth::Anonymous),
+        Some(Credential::Password { user, password }) => Ok(RegistryAuth::Basic(user, password)),
+        Some(Credential::IdentityToken(_)) => Err(RegistryError::Credentials {
+            address: address.to_owned(),
+            cause: "docker's configuration holds an identity token, which is not supported"
+                .to_owned(),
+            advice: "Log in with a user name and a password or access token.".to_owned(),
+        }),
+    }
+}
+
+/// What `docker login` left for this registry in this configuration folder or with its helpers;
+/// `None` if it left nothing.
+///
+/// # Errors
+/// If the configuration cannot be read, or a helper fails or is silent.
+pub async fn credential(
+    address: &str,
+    folder: Option<&Path>,
+) -> Result<Option<Credential>, RegistryError> {
     let Some(file) = folder.map(|folder| folder.join("config.json")) else {
-        return Ok(RegistryAuth::Anonymous);
+        return Ok(None);
     };
     let refused = |cause: String, advice: &str| RegistryError::Credentials {
         address: address.to_owned(),
@@ -32,9 +78,7 @@ pub(super) async fn find(
     };
     let opened = match std::fs::File::open(&file) {
         Ok(opened) => opened,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(RegistryAuth::Anonymous);
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(RegistryError::io("read", &file, error)),
     };
     let server = match address {
@@ -59,17 +103,15 @@ pub(super) async fn find(
         .map_err(|error| refused(error.to_string(), &login))?;
     match answer {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
-            Ok(RegistryAuth::Basic(user, password))
+            Ok(Some(Credential::Password { user, password }))
         }
-        Ok(DockerCredential::IdentityToken(_)) => Err(refused(
-            "docker's configuration holds an identity token, which is not supported".to_owned(),
-            "Log in with a user name and a password or access token.",
-        )),
-        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(RegistryAuth::Anonymous),
+        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::IdentityToken(token))),
+        Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
+        // A helper's word for "I have none for this registry".
         Err(CredentialRetrievalError::HelperFailure { stdout, .. })
             if stdout.contains("credentials not found") =>
         {
-            Ok(RegistryAuth::Anonymous)
+            Ok(None)
         }
         // Not the helper's whole output: it may hold what it should not.
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => {
@@ -88,7 +130,7 @@ mod tests {
     async fn with(config: &str) -> Result<RegistryAuth, RegistryError> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("config.json"), config).unwrap();
-        find("127.0.0.1:5000", Some(folder.path())).await
+        auth("127.0.0.1:5000", Some(folder.path())).await
     }
 
     #[tokio::test]
@@ -99,8 +141,17 @@ mod tests {
             assert_eq!(with(config).await.unwrap(), RegistryAuth::Anonymous);
         }
         let nowhere = Path::new("/nowhere");
-        let found = find("127.0.0.1:5000", Some(nowhere)).await.unwrap();
+        let found = auth("127.0.0.1:5000", Some(nowhere)).await.unwrap();
         assert_eq!(found, RegistryAuth::Anonymous);
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let user = "me".to_owned();
+        let password = Credential::Password { user, password: "s3cret".to_owned() };
+        for credential in [password, Credential::IdentityToken("s3cret".to_owned())] {
+            assert!(!format!("{credential:?}").contains("s3cret"));
+        }
     }
 
     #[tokio::test]
@@ -122,7 +173,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let found = runtime
                 .unwrap()
-                .block_on(find("127.0.0.1:5000", Some(Path::new(&folder))))
+                .block_on(auth("127.0.0.1:5000", Some(Path::new(&folder))))
                 .unwrap();
             assert_eq!(found, RegistryAuth::Basic("helped".to_owned(), "s3".to_owned()));
             return;

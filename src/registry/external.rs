@@ -34,7 +34,7 @@ impl ExternalRegistry {
     ) -> Result<Self, RegistryError> {
         let usual = credentials::config_folder();
         let folder = docker_config.or(usual.as_deref());
-        let client = Client::new(address, credentials::find(address, folder).await?)?;
+        let client = Client::new(address, credentials::auth(address, folder).await?)?;
         client.ping().await?;
         let path = path.trim_matches('/');
         let prefix = [address, path, &run_path(run)]

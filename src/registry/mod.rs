@@ -11,6 +11,7 @@ mod snapshot;
 
 pub use behind::Behind;
 pub use client::speaks_tls;
+pub use credentials::{Credential, config_folder, credential};
 pub use external::ExternalRegistry;
 pub use leftover::kill_leftover;
 pub use managed::ManagedRegistry;

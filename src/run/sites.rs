@@ -29,6 +29,9 @@ pub async fn open(
             let proxy = Proxy::start(listen, upstream(registry.prefix())).await?;
             let address = proxy.address().to_string();
             site.host.trust(&address).await;
+            if let RegistryPlan::External { address: own, .. } = &plan.registry {
+                site.host.alias(&address, own);
+            }
             site.registry = Arc::new(Behind::new(Arc::clone(registry), address));
             site.link = Some(proxy);
         }

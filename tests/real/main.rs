@@ -4,6 +4,7 @@ mod export;
 mod faults;
 mod harness;
 mod lab;
+mod login;
 mod private;
 mod replay;
 mod resume;

@@ -1,5 +1,6 @@
 //! A private engine that runs.
 
+use crate::engine::logins::Logins;
 use crate::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, ImageFacts, Owned,
     PushOutcome, SharedEngine, Snapshot, StepLog, Trace,
@@ -8,6 +9,7 @@ use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, ImageRef};
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use time::OffsetDateTime;
 
 /// An engine that is ours alone: it does all that the user's does, by the same code, but to put it
@@ -16,8 +18,12 @@ pub struct PrivateEngine(SharedEngine);
 
 impl PrivateEngine {
     /// `root`: where the daemon's own folder lies on this machine.
-    pub(super) async fn connect(address: &str, root: Option<PathBuf>) -> Result<Self, EngineError> {
-        SharedEngine::open(Some(address), root).await.map(Self)
+    pub(super) async fn connect(
+        address: &str,
+        root: Option<PathBuf>,
+        logins: Arc<Logins>,
+    ) -> Result<Self, EngineError> {
+        SharedEngine::open(Some(address), root, logins).await.map(Self)
     }
 
     /// Removes everything that is on it: containers, images, build cache, volumes.

@@ -39,6 +39,10 @@ impl EngineHost for PrivateHost {
             .await;
     }
 
+    fn alias(&self, address: &str, registry: &str) {
+        self.users.logins().alias(address, registry);
+    }
+
     async fn fresh(&self) -> Result<Arc<dyn Engine>, EngineError> {
         Ok(Self::fresh(self).await?)
     }

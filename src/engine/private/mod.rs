@@ -294,7 +294,8 @@ impl PrivateHost {
         loop {
             if let Some(address) = &address
                 && (self.access == Access::Port || socket.exists())
-                && let Ok(engine) = PrivateEngine::connect(address, root.clone()).await
+                && let Ok(engine) =
+                    PrivateEngine::connect(address, root.clone(), self.users.logins().clone()).await
             {
                 return Ok(engine);
             }
