@@ -9,8 +9,8 @@ use breakeven::model::plan::{
     ArchivePlan, Availability, Candidate, Change, Edit, EnginePlan, Limits, LinkPlan, PLAN_VERSION,
     RegistryPlan, Relevance, StageLayout, StepLayout, Workload,
 };
-use breakeven::model::{Cell, Event, Plan, PullMode, Sample, Status};
-use breakeven::run::journal::Journal;
+use breakeven::model::{Builder, Cell, Event, Plan, PullMode, Sample, Status};
+use breakeven::run::journal::{self, Journal};
 use breakeven::run::ledger::{Header, Ledger};
 use breakeven::run::{Outcome, execute, publish};
 use breakeven::strategy::STRATEGIES;
@@ -101,6 +101,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         config: PathBuf::from("breakeven.toml"),
         seed: 7,
         rounds,
+        deploy_rounds: 0,
         max_time_s: None,
         baseline: "cold".to_owned(),
         pull: PullMode::First,
@@ -217,6 +218,65 @@ async fn every_strategy_is_measured_and_reported_exactly() {
     publish(&place.path("out")).unwrap();
     let again: Vec<_> = files.iter().map(|file| redacted(&place, file)).collect();
     assert_eq!(first, again);
+}
+
+#[tokio::test]
+async fn final_images_are_pulled_at_the_beginning_of_the_first_rounds() {
+    let place = Place::new();
+    let mut plan = Plan { deploy_rounds: 2, ..plan(&place, 3) };
+    plan.cells.retain(|cell| cell.strategy == "cold" && cell.change == "app");
+    let outcome = run(&place, &plan, Fake::default(), &CancellationToken::new()).await;
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    let published = publish(&place.path("out")).unwrap();
+    let mut order = Vec::new();
+    for event in &published.events {
+        match event {
+            Event::DeployPulled { pull } => order.push(format!("{} {}", pull.round, pull.builder)),
+            Event::SampleFinished { sample } if sample.position == 0 => {
+                order.push(format!("round {}", sample.round));
+            }
+            _ => {}
+        }
+    }
+    let first = ["1 classic", "1 buildkit", "round 1"];
+    let second = ["2 classic", "2 buildkit", "round 2"];
+    assert_eq!(order, [&["round 0"][..], &first, &second, &["round 3"]].concat());
+    for deploy in &published.decision.deploys {
+        // The fake's pull takes a second, give or take a little.
+        let measured = deploy.measured_s.unwrap();
+        assert!((1.0..1.1).contains(&measured.point), "{deploy:?}");
+        assert_eq!((deploy.n, deploy.failed), (2, 0), "{deploy:?}");
+    }
+    assert_eq!(published.decision.deploys.len(), 2);
+}
+
+#[tokio::test]
+async fn a_pull_that_fails_is_recorded_and_the_run_goes_on() {
+    let failed_pull = async |operation: u32| {
+        let place = Place::new();
+        let mut plan = Plan { deploy_rounds: 1, ..plan(&place, 1) };
+        plan.cells.retain(|cell| cell.strategy == "cold" && cell.builder == Builder::Classic);
+        let fake = Fake::default().fail_at(operation);
+        let outcome = run(&place, &plan, fake, &CancellationToken::new()).await;
+        let events = journal::read(&place.path("out")).unwrap().events;
+        let pull = events.iter().find_map(|event| match event {
+            Event::DeployPulled { pull } if pull.duration_s.is_none() => Some(pull.clone()),
+            _ => None,
+        })?;
+        assert_eq!(
+            (outcome.ending, samples(&events).len()),
+            (Ending::Complete, plan.cells.len() * 2)
+        );
+        Some(pull)
+    };
+    // Which operation is the pull depends on how many jobs come before it.
+    for operation in 1..100 {
+        if let Some(pull) = failed_pull(operation).await {
+            assert!(pull.reason.contains("the fake was told to fail"), "{pull:?}");
+            return;
+        }
+    }
+    panic!("no pull was among the first hundred operations");
 }
 
 /// One line a cell: hits of steps, source, findings. The same in every counted round.
@@ -341,16 +401,16 @@ fn a_torn_last_line_is_dropped_and_other_damage_is_named() {
     let whole = std::fs::read_to_string(&path).unwrap();
 
     std::fs::write(&path, format!("{whole}{{\"event\":\"run-en")).unwrap();
-    let read = breakeven::run::journal::read(&out).unwrap();
+    let read = journal::read(&out).unwrap();
     assert!(read.torn);
     assert_eq!(read.events, [started]);
 
     std::fs::write(&path, format!("{whole}nonsense\n{whole}")).unwrap();
-    let error = breakeven::run::journal::read(&out).unwrap_err().to_string();
+    let error = journal::read(&out).unwrap_err().to_string();
     assert!(error.contains("events.jsonl, line 2"), "{error}");
 
     std::fs::write(&path, whole.replace("\"version\":1", "\"version\":99")).unwrap();
-    let error = breakeven::run::journal::read(&out).unwrap_err().to_string();
+    let error = journal::read(&out).unwrap_err().to_string();
     assert!(error.contains("version 99"), "{error}");
 
     let error = Journal::create(&out, &plan).unwrap_err().to_string();

@@ -193,6 +193,10 @@ fn text(plan: &Plan) -> String {
         RegistryPlan::External { address, prefix } => format!("{address}/{prefix}"),
     };
     let storage = plan.storage.as_deref().unwrap_or("a temporary folder");
+    let deploy = match plan.deploy_rounds.min(plan.rounds) {
+        0 => "final images are not pulled as a node pulls them".to_owned(),
+        rounds => format!("each final image is also pulled as a node pulls it, in {rounds} rounds"),
+    };
     let limit = plan.max_time_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
     let limit = limit.map_or("none".to_owned(), |d| humantime::format_duration(d).to_string());
     for (name, value) in [
@@ -201,6 +205,7 @@ fn text(plan: &Plan) -> String {
         ("baseline", plan.baseline.clone()),
         ("registry", registry),
         ("storage", storage.to_owned()),
+        ("deploy", deploy),
         ("time limit", limit),
         ("seed", plan.seed.to_string()),
     ] {

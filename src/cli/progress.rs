@@ -94,6 +94,15 @@ impl Progress {
                 up_bps / 1e6,
                 rtt_s * 1e3
             )),
+            Event::DeployPulled { pull } => {
+                let (workload, link) = (&pull.workload, &pull.link);
+                self.say(&match pull.duration_s {
+                    Some(seconds) => {
+                        format!("deploy of {workload} over link {link}: {seconds:.2} s")
+                    }
+                    None => format!("deploy of {workload} over link {link}: {}", pull.reason),
+                });
+            }
             Event::RunResumed { .. } => self.say("going on where the run was stopped"),
             Event::EngineFacts { .. }
             | Event::RunStarted { .. }

@@ -113,6 +113,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         config: absolute.to_path_buf(),
         seed: 0,
         rounds: file.rounds,
+        deploy_rounds: file.deploy_rounds,
         max_time_s: file.max_time.as_ref().map(|t| settings::seconds(document, &["max_time"], t)),
         baseline: file.baseline.clone(),
         pull: file.strategies.pull,

@@ -21,6 +21,10 @@ pub struct File {
     #[serde(default = "defaults::rounds")]
     #[schemars(range(min = 1))]
     pub rounds: u32,
+    /// In how many counted rounds, from the first, each final image is also pulled as a node pulls
+    /// it, over each link; 0 for never.
+    #[serde(default = "defaults::deploy_rounds")]
+    pub deploy_rounds: u32,
     /// Longest time for a run. No new round is begun that would probably not end within it.
     pub max_time: Option<String>,
     /// Id of the strategy that others are compared with.
@@ -485,6 +489,9 @@ mod defaults {
 
     pub(super) const fn rounds() -> u32 {
         10
+    }
+    pub(super) const fn deploy_rounds() -> u32 {
+        5
     }
     pub(super) fn baseline() -> String {
         "cold".to_owned()

@@ -4,12 +4,13 @@
 use super::pairing::{Scope, competitors};
 use super::{Decider, Decision, Weighted};
 use crate::model::plan::{LinkPlan, Workload};
-use crate::model::{Builder, Cell, Phase, Plan, Sample, State};
-use crate::stats::{Estimate, Values};
+use crate::model::{Builder, Cell, DeployPull, Phase, Plan, Sample, State};
+use crate::stats::{Bootstrap, Estimate, Values};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
-/// What a node that has the base image pays to pull a workload's final image.
+/// What a node pays to pull a workload's final image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Deploy {
     /// The workload.
@@ -22,15 +23,28 @@ pub struct Deploy {
     pub builder: Builder,
     /// Size of the image in bytes, uncompressed, base image included.
     pub image_bytes: Option<u64>,
-    /// Compressed bytes that the node fetches: what a job without a cache uploads.
+    /// Compressed bytes beyond the base image: what a job without a cache uploads.
     pub bytes: Option<u64>,
-    /// Layers that the node fetches.
+    /// Layers beyond the base image.
     pub layers: Option<u32>,
-    /// Seconds, as measured; absent where no pull was.
+    /// Median seconds of the pulls, with its interval; absent where none succeeded.
     pub measured_s: Option<Estimate>,
-    /// Seconds that the transfer alone takes, computed from bytes and layers.
+    /// Pulls that succeeded.
+    #[serde(default)]
+    pub n: usize,
+    /// Pulls that failed.
+    #[serde(default)]
+    pub failed: usize,
+    /// Median bytes that came over the link in a pull, where counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<u64>,
+    /// Base images that the node had; none on an engine of the run's alone.
+    #[serde(default)]
+    pub present: Vec<String>,
+    /// Seconds that the transfer alone takes to a node that has the base image, computed from bytes
+    /// and layers.
     pub computed_s: Option<f64>,
-    /// Why there is no time, in words.
+    /// Why there is no time, or why fewer pulls than were tried, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -39,6 +53,32 @@ impl Deploy {
     /// Seconds: measured if they were, else computed.
     pub fn seconds(&self) -> Option<f64> {
         self.measured_s.map(|measured| measured.point).or(self.computed_s)
+    }
+
+    /// Takes from these pulls what belongs to it.
+    pub(super) fn measure(&mut self, bootstrap: Bootstrap, pulls: &[DeployPull]) {
+        // A resumed run may pull twice in a round: the earlier counts, as for samples.
+        let mut rounds = BTreeSet::new();
+        let of_this = pulls.iter().filter(|pull| {
+            (&pull.workload, &pull.link, &pull.engine, pull.builder)
+                == (&self.workload, &self.link, &self.engine, self.builder)
+        });
+        let (good, failed): (Vec<&DeployPull>, Vec<&DeployPull>) =
+            of_this.partition(|pull| pull.duration_s.is_some_and(f64::is_finite));
+        let good: Vec<&DeployPull> =
+            good.into_iter().filter(|pull| rounds.insert(pull.round)).collect();
+        let of = |value: fn(&DeployPull) -> Option<f64>| {
+            Values::new(good.iter().filter_map(|pull| value(pull))).ok()
+        };
+        self.measured_s = of(|pull| pull.duration_s).map(|seconds| bootstrap.median(&seconds));
+        let fetched = of(|pull| pull.bytes_down.map(|bytes| bytes as f64));
+        self.fetched = fetched.map(|bytes| bytes.median().round() as u64);
+        let present: BTreeSet<&String> = good.iter().flat_map(|pull| &pull.present).collect();
+        self.present = present.into_iter().cloned().collect();
+        (self.n, self.failed) = (good.len(), failed.len());
+        if let Some(first) = failed.first() {
+            self.reason = Some(first.reason.clone());
+        }
     }
 }
 
@@ -62,8 +102,14 @@ pub struct Trade {
     pub build_s: Estimate,
     /// Size of the image in bytes, uncompressed.
     pub image_bytes: Option<u64>,
-    /// Seconds that a node pays to pull it.
+    /// Seconds that a node pays to pull it: measured if they were, else computed.
     pub deploy_s: Option<f64>,
+    /// The measured seconds with their interval; absent where they are computed.
+    #[serde(default)]
+    pub deploy_measured_s: Option<Estimate>,
+    /// Pulls behind them.
+    #[serde(default)]
+    pub deploy_n: usize,
 }
 
 /// Layers that a docker engine fetches at once.
@@ -117,6 +163,10 @@ fn deploy(decider: &Decider<'_>, scope: &Scope, builder: Builder, cells: &[&Cell
         bytes,
         layers,
         measured_s: None,
+        n: 0,
+        failed: 0,
+        fetched: None,
+        present: Vec::new(),
         computed_s: known.map(|(bytes, link)| deploy_s(&link, bytes, layers.unwrap_or(1))),
         reason: known.is_none().then(|| {
             "the bytes of no push of a job without a cache were counted on this link".to_owned()
@@ -183,6 +233,8 @@ fn row(plan: &Plan, decision: &Decision, of: &Weighted) -> Option<Trade> {
         build_s: of.total_s?,
         image_bytes: deploy.and_then(|deploy| deploy.image_bytes),
         deploy_s: deploy.and_then(Deploy::seconds),
+        deploy_measured_s: deploy.and_then(|deploy| deploy.measured_s),
+        deploy_n: deploy.map_or(0, |deploy| deploy.n),
     })
 }
 

@@ -33,7 +33,7 @@ pub use sentence::{sentence, sentences_of, winners};
 pub use shares::{ShareOf, SharePoint};
 
 use crate::model::plan::Competitor;
-use crate::model::{Builder, Cell, Phase, Plan, Sample, State};
+use crate::model::{Builder, Cell, DeployPull, Phase, Plan, Sample, State};
 use crate::stats::{Bootstrap, Estimate};
 use joint::Joint;
 use pairing::{Measured, Scope, baseline_for, competitors, pair};
@@ -218,6 +218,17 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The same with what pulls of final images have shown of deploy time. Pure.
+    #[must_use]
+    pub fn with_pulls(mut self, plan: &Plan, pulls: &[DeployPull]) -> Self {
+        let bootstrap = Bootstrap::new(plan.seed);
+        for deploy in &mut self.deploys {
+            deploy.measure(bootstrap, pulls);
+        }
+        self.trade = deploy::trade(plan, &self);
+        self
+    }
+
     /// What is decided on its own, one workload on one link and engine after another: its
     /// strategies over all changes and availabilities.
     pub fn scopes(&self) -> impl Iterator<Item = &[Weighted]> {

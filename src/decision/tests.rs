@@ -54,6 +54,7 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         config: "breakeven.toml".into(),
         seed: 1,
         rounds: 10,
+        deploy_rounds: 0,
         max_time_s: None,
         baseline: "cold".to_owned(),
         pull: PullMode::First,
@@ -642,6 +643,48 @@ fn deploy_and_trade_come_from_what_a_cold_job_pushes() {
     let both = |workload, stages| [(workload, stages, "cold"), (workload, stages, "pull")];
     assert_eq!(rows, [both("single", 1), both("web", 2)].concat());
     assert!(decision.trade.iter().all(|row| row.deploy_s.is_some()));
+}
+
+#[test]
+fn pulls_take_the_place_of_what_is_computed() {
+    let plan = over_links(&FOUR_LINKS[..2]);
+    let decision = decide(&plan, &modelled(&plan, 5, 0.0, cold_or_pull));
+    let [slow, fast] = [FOUR_LINKS[0].0, FOUR_LINKS[1].0];
+    let pull = |link: &str, round, duration_s| DeployPull {
+        workload: "web".to_owned(),
+        engine: "shared".to_owned(),
+        link: link.to_owned(),
+        builder: Builder::Classic,
+        round,
+        duration_s,
+        bytes_down: Some(1_000 + u64::from(round)),
+        requests: Some(9),
+        present: vec!["base:1".to_owned()],
+        reason: duration_s.map_or_else(|| "no route".to_owned(), |_| String::new()),
+    };
+    let pulls = [
+        pull(slow, 1, Some(4.0)),
+        pull(slow, 2, Some(6.0)),
+        pull(slow, 3, Some(5.0)),
+        // A round that was begun again after an interruption.
+        pull(slow, 3, Some(50.0)),
+        pull(fast, 1, None),
+        DeployPull { workload: "another".to_owned(), ..pull(fast, 2, Some(1.0)) },
+    ];
+    let of = |decision: &Decision, link: &str| {
+        decision.deploys.iter().find(|deploy| deploy.link == link).unwrap().clone()
+    };
+    let computed = of(&decision, fast).computed_s;
+    let decision = decision.with_pulls(&plan, &pulls);
+    let measured = of(&decision, slow);
+    let seconds = measured.measured_s.unwrap();
+    assert_eq!((seconds.point, measured.n, measured.failed), (5.0, 3, 0));
+    assert!(seconds.low >= 4.0 && seconds.high <= 6.0, "{seconds:?}");
+    assert_eq!((measured.fetched, measured.seconds()), (Some(1_002), Some(5.0)));
+    assert_eq!(measured.present, ["base:1"]);
+    let failed = of(&decision, fast);
+    assert_eq!((failed.measured_s, failed.n, failed.failed), (None, 0, 1));
+    assert_eq!((failed.reason.as_deref(), failed.seconds()), (Some("no route"), computed));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! All that happens in a run. Recorded events, and nothing else, are what reports are made from.
 
 use super::cell::CellKey;
+use super::deploy::DeployPull;
 use super::finding::Finding;
 use super::sample::Sample;
 use super::step::Phase;
@@ -124,6 +125,11 @@ pub enum Event {
         up_bps: f64,
         /// Round-trip time in seconds.
         rtt_s: f64,
+    },
+    /// A final image was pulled as a node pulls it, outside of every job.
+    DeployPulled {
+        /// The pull.
+        pull: DeployPull,
     },
     /// Last line of a journal whose run was not killed; of every part of it, if it was resumed.
     RunEnded {

@@ -2,6 +2,7 @@
 
 pub mod cell;
 pub mod custom;
+pub mod deploy;
 pub mod event;
 pub mod finding;
 pub mod layout;
@@ -13,6 +14,7 @@ pub mod sample;
 pub mod step;
 
 pub use cell::{Builder, Cell, CellKey, State};
+pub use deploy::DeployPull;
 pub use event::Event;
 pub use finding::{Finding, FindingKind, Severity};
 pub use mix::{MixCount, MixPlan, MixSource};

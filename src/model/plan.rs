@@ -27,6 +27,9 @@ pub struct Plan {
     pub seed: u64,
     /// Counted rounds; one uncounted warm-up round comes before them.
     pub rounds: u32,
+    /// In how many of them, from the first, final images are also pulled as nodes pull them.
+    #[serde(default)]
+    pub deploy_rounds: u32,
     /// Longest time for the run in seconds, if limited.
     pub max_time_s: Option<f64>,
     /// Id of the strategy that others are compared with.

@@ -4,8 +4,8 @@ use super::columns::{self, Column, Layout};
 use super::findings::{FindingGroup, LostGroup};
 use super::model::{Model, Scope, Unsupported, plural};
 use super::text::{self, NOT_MEASURED, markdown};
-use super::{Format, ReportError, ReportFile};
-use crate::decision::{Group, Row};
+use super::{Format, ReportError, ReportFile, deploy};
+use crate::decision::{Deploy, Group, Row};
 use crate::model::{Phase, Severity};
 use std::collections::BTreeMap;
 
@@ -46,6 +46,11 @@ fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
             lines: weighted(model, scope),
         });
     }
+    blocks.push(Block {
+        what: "list of deploy times",
+        rank: 3 + model.scopes.len(),
+        lines: deploys(model),
+    });
     blocks.extend(groups(model));
     blocks.push(Block { what: "list of findings", rank: 0, lines: findings(model) });
     blocks.push(Block { what: "list of lost samples", rank: 1, lines: lost(model) });
@@ -155,7 +160,7 @@ fn groups(model: &Model<'_>) -> Vec<Block> {
     let rank = |at: usize| by_weight.iter().position(|other| *other == at).unwrap_or(at);
     let block = |(at, group)| Block {
         what: "table of a change",
-        rank: 3 + model.scopes.len() + rank(at),
+        rank: 4 + model.scopes.len() + rank(at),
         lines: group_table(model, group),
     };
     groups.iter().enumerate().map(block).collect()
@@ -207,6 +212,20 @@ fn list(title: &str, items: &[String]) -> Vec<String> {
     }
     lines.push(String::new());
     lines
+}
+
+fn deploys(model: &Model<'_>) -> Vec<String> {
+    let shown = model.decision.deploys.iter().filter(|one| one.seconds().is_some());
+    let item = |one: &Deploy| {
+        let node = match deploy::node(one).as_str() {
+            "" => String::new(),
+            node => format!("; the node had {node}"),
+        };
+        let time = text::joined(deploy::parts(one));
+        format!("- {}: {}", markdown(&deploy::place(one)), markdown(&format!("{time}{node}")))
+    };
+    let items: Vec<String> = shown.map(item).collect();
+    list("What a node pays to pull the final image", &items)
 }
 
 fn findings(model: &Model<'_>) -> Vec<String> {

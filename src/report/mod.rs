@@ -7,6 +7,7 @@
 pub mod chart;
 mod columns;
 mod csv;
+mod deploy;
 mod findings;
 mod html;
 mod json;

@@ -7,7 +7,7 @@ use super::journal::Journal;
 use super::ledger::Ledger;
 use super::proof::Across;
 use super::resume::{self, Earlier};
-use super::{RunError, links, probe, scheduler, seed, session};
+use super::{RunError, deploy, links, probe, scheduler, seed, session};
 use crate::engine::{EngineError, known_bad};
 use crate::model::event::{Ending, JOURNAL_VERSION};
 use crate::model::finding as kinds;
@@ -162,7 +162,8 @@ async fn measure(
     let of = earlier.last() + u32::try_from(slots.len()).unwrap_or(u32::MAX);
     let mut round = 0;
     for (number, slot) in (earlier.last() + 1..).zip(slots) {
-        if slot.round != round {
+        let begins = slot.round != round;
+        if begins {
             round = slot.round;
             for site in bench.world.sites.values() {
                 site.host.round_over().await?;
@@ -174,6 +175,12 @@ async fn measure(
         let elapsed = bench.world.clock.now() - began;
         if plan.max_time_s.is_some_and(|limit| elapsed.as_secs_f64() >= limit) {
             return Ok(Ending::OutOfTime);
+        }
+        let ways = begins.then(|| deploy::ways(bench, &seeds, &cells, round));
+        for way in ways.into_iter().flatten() {
+            if let Some(event) = deploy::pull(bench, &way, round).await? {
+                recorder.record(&event)?;
+            }
         }
         let cell = cells[slot.cell];
         tracing::debug!("sample {number}: {}", cell.key());

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cleanup;
 pub mod clock;
+mod deploy;
 pub mod difference;
 pub mod doctor;
 mod execute;

@@ -2,7 +2,7 @@
 
 use super::{RunError, journal, proof};
 use crate::decision::{self, Decision};
-use crate::model::{Event, Plan, Sample, sample};
+use crate::model::{DeployPull, Event, Plan, Sample, sample};
 use crate::report;
 use std::path::Path;
 
@@ -55,6 +55,13 @@ pub fn recorded(dir: &Path) -> Result<Published, RunError> {
             _ => {}
         }
     }
-    let decision = decision::decide(&measured, &samples);
+    let pulls: Vec<DeployPull> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::DeployPulled { pull } => Some(pull.clone()),
+            _ => None,
+        })
+        .collect();
+    let decision = decision::decide(&measured, &samples).with_pulls(&measured, &pulls);
     Ok(Published { plan, events, decision, torn })
 }

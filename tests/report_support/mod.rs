@@ -11,8 +11,8 @@ use breakeven::model::plan::{
 };
 use breakeven::model::prices::{Prices, Rounding};
 use breakeven::model::{
-    Builder, Cell, CellKey, Event, Finding, FindingKind, Phase, PhaseRecord, Plan, PullMode,
-    Sample, State, Status, StepRecord,
+    Builder, Cell, CellKey, DeployPull, Event, Finding, FindingKind, Phase, PhaseRecord, Plan,
+    PullMode, Sample, State, Status, StepRecord,
 };
 use breakeven::report::{self, ReportFile};
 use std::collections::BTreeMap;
@@ -83,6 +83,8 @@ impl Run {
         });
         let finding = Finding::new(&finding::BYTES_NOT_COUNTED, "registry 127.0.0.1:5005");
         run.events.insert(1, Event::RunFinding { finding });
+        let last = run.events.len() - 1;
+        run.events.splice(last..last, pulls());
         run
     }
 
@@ -229,12 +231,43 @@ impl Run {
 
     /// Made once, when it is first asked for.
     pub fn decision(&self) -> &Decision {
-        self.decision.get_or_init(|| decision::decide(&self.plan, &self.samples()))
+        let pull = |event: &Event| match event {
+            Event::DeployPulled { pull } => Some(pull.clone()),
+            _ => None,
+        };
+        self.decision.get_or_init(|| {
+            let pulls: Vec<DeployPull> = self.events.iter().filter_map(pull).collect();
+            decision::decide(&self.plan, &self.samples()).with_pulls(&self.plan, &pulls)
+        })
     }
 
     pub fn files(&self) -> Vec<ReportFile> {
         report::render(&self.plan, &self.events, self.decision()).expect("a report can be made")
     }
+}
+
+/// Five pulls of the image that one builder made, and one of the other's that failed.
+fn pulls() -> Vec<Event> {
+    let pull = |builder, round, duration_s: Option<f64>| DeployPull {
+        workload: "article".to_owned(),
+        engine: "shared".to_owned(),
+        link: "loopback".to_owned(),
+        builder,
+        round,
+        duration_s,
+        bytes_down: Some(2_140_000),
+        requests: Some(9),
+        present: vec!["breakeven-fixture-base:1".to_owned()],
+        reason: match duration_s {
+            Some(_) => String::new(),
+            None => "pull 127.0.0.1:5005/article:branch failed: unexpected EOF".to_owned(),
+        },
+    };
+    let seconds = (1..).zip([0.41, 0.39, 0.44, 0.40, 0.43]);
+    let mut pulls: Vec<DeployPull> =
+        seconds.map(|(round, seconds)| pull(Builder::Classic, round, Some(seconds))).collect();
+    pulls.push(pull(Builder::Buildkit, 1, None));
+    pulls.into_iter().map(|pull| Event::DeployPulled { pull }).collect()
 }
 
 pub fn spoil(
@@ -295,6 +328,7 @@ fn plan(rounds: u32) -> Plan {
         config: "/src/breakeven.toml".into(),
         seed: 42,
         rounds,
+        deploy_rounds: 5,
         max_time_s: None,
         baseline: "cold".to_owned(),
         pull: PullMode::First,

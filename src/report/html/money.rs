@@ -6,7 +6,7 @@ use crate::decision::{Deploy, Money, MoneyKind, MoneyVerdict, RoundingEffect, Tr
 use crate::model::Prices;
 use crate::report::model::{Model, Scope};
 use crate::report::text::{self, NOT_MEASURED};
-use crate::report::{ReportError, columns};
+use crate::report::{ReportError, columns, deploy};
 use crate::stats::Estimate;
 use std::collections::BTreeSet;
 
@@ -21,8 +21,9 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
         html += &heading(3, "Deploy");
         html += &deploys(&model.decision.deploys).html();
         html += &note(
-            "What a node that has the base image pays to pull the final one. Computed: the \
-             transfer alone, from bytes, layers and link.",
+            "Measured: an engine that does not have the image pulled it, outside of every job. \
+             Computed: the transfer alone, from bytes, layers and link, to a node that has the \
+             base image.",
         );
     }
     if !model.decision.trade.is_empty() {
@@ -166,21 +167,15 @@ fn or_unknown<T>(value: Option<T>, show: impl Fn(T) -> String) -> Cell {
 fn deploys(deploys: &[Deploy]) -> Table {
     let rows = deploys.iter().map(|one| {
         let place = format!("{}, link {}, engine {}", one.workload, one.link, one.engine);
-        let unknown = one
-            .reason
-            .as_ref()
-            .map_or_else(|| NOT_MEASURED.to_owned(), |reason| format!("{NOT_MEASURED}: {reason}"));
         vec![
             Cell::text(&place),
             Cell::text(one.builder.as_str()),
             or_unknown(one.image_bytes, text::bytes),
             or_unknown(one.bytes, text::bytes),
             or_unknown(one.layers, |layers| layers.to_string()),
-            Cell::parts(
-                one.measured_s
-                    .as_ref()
-                    .map_or_else(|| (unknown, String::new()), text::seconds_parts),
-            ),
+            Cell::parts(deploy::parts(one)),
+            Cell::text(&deploy::node(one)),
+            or_unknown(one.fetched, text::bytes),
             or_unknown(one.computed_s, |seconds| format!("{} s", text::plain_seconds(seconds))),
         ]
     });
@@ -193,7 +188,9 @@ fn deploys(deploys: &[Deploy]) -> Table {
             Head::number("size"),
             Head::number("compressed").less(),
             Head::number("layers").less(),
-            Head::number("measured"),
+            Head::number("pull"),
+            Head::words("the node had").less(),
+            Head::number("fetched").less(),
             Head::number("computed").less(),
         ],
     }
@@ -207,7 +204,7 @@ fn trade(trade: &[Trade]) -> Table {
             Cell::text(&format!("{} ({})", one.strategy, one.builder)),
             Cell::parts(text::seconds_parts(&one.build_s)),
             or_unknown(one.image_bytes, text::bytes),
-            or_unknown(one.deploy_s, |seconds| format!("{} s", text::plain_seconds(seconds))),
+            Cell::parts(deploy::parts_of_trade(one)),
         ]
     });
     Table {
