@@ -27,16 +27,28 @@ struct Front {
 }
 
 impl Proxy {
-    /// Listens on a free port of `listen`, and nowhere else, in front of `upstream`. The link has
-    /// no limits until [`Proxy::set_shape`] sets some.
+    /// Listens on a free port of `listen`, and nowhere else, in front of `upstream`, on a line of
+    /// its own. The link has no limits until [`Proxy::set_shape`] sets some.
     ///
     /// # Errors
     /// If the address is not one of this machine, or the upstream's is none at all.
     pub async fn start(listen: IpAddr, upstream: Upstream) -> Result<Self, LinkError> {
+        Self::start_on(listen, upstream, &Limiter::new(&Shape::default())).await
+    }
+
+    /// The same on a line that others may share.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub async fn start_on(
+        listen: IpAddr,
+        upstream: Upstream,
+        limiter: &Limiter,
+    ) -> Result<Self, LinkError> {
         let front = Arc::new(Front {
             exchange: Exchange {
                 client: upstream.client()?,
-                limiter: Limiter::new(&Shape::default()),
+                limiter: limiter.clone(),
                 counters: Arc::new(Counters::default()),
                 patience: upstream.patience,
             },

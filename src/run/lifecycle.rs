@@ -13,6 +13,7 @@ use super::line::Line;
 use super::machine::Reading;
 use super::sites;
 use crate::engine::EngineHost;
+use crate::link::{Limiter, Shape};
 use crate::model::{Event, Plan};
 use crate::storage::Access;
 use crate::{registry, storage, workspace};
@@ -99,8 +100,10 @@ async fn with_scratch(
         registry::open(&plan.registry, &plan.run, &registry_folder(scratch)).await?.into();
     let mut sites = Sites::new();
     let opened = async {
-        sites::open(plan, hosts, &registry, &mut sites).await?;
-        let line = Line::open(plan).await?;
+        // Registry and storage are reached over the same line.
+        let limiter = Limiter::new(&Shape::default());
+        sites::open(plan, hosts, &registry, &limiter, &mut sites).await?;
+        let line = Line::open(plan, &limiter).await?;
         let access = line.as_ref().map_or_else(Access::of_process, Line::access);
         let address = plan.storage.as_deref();
         let storage = storage::open(address, &plan.run, &own_storage, &access).await?;

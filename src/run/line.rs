@@ -17,20 +17,20 @@ pub struct Line {
 }
 
 impl Line {
-    /// The line of a plan; none where no link is shaped, so that nothing lies in between.
-    pub async fn open(plan: &Plan) -> Result<Option<Self>, RunError> {
+    /// What lies on a line between a plan's jobs and the storage; none where no link is shaped, so
+    /// that nothing lies in between.
+    pub async fn open(plan: &Plan, limiter: &Limiter) -> Result<Option<Self>, RunError> {
         if plan.links.values().all(LinkPlan::is_unshaped) {
             return Ok(None);
         }
-        let limiter = Limiter::new(&Shape::default());
         let address = plan.storage.as_deref().map(Address::parse);
         let forward = match address {
             Some(Ok(Address::Bucket { .. })) => {
-                Some(Forward::start(Ipv4Addr::LOCALHOST.into(), &limiter).await?)
+                Some(Forward::start(Ipv4Addr::LOCALHOST.into(), limiter).await?)
             }
             _ => None,
         };
-        Ok(Some(Self { limiter, forward }))
+        Ok(Some(Self { limiter: limiter.clone(), forward }))
     }
 
     /// How the storage is to be opened so that it is held up.

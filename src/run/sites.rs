@@ -5,18 +5,20 @@ use super::bench::{Site, Sites};
 use super::lifecycle::Hosts;
 use crate::engine::EngineHost;
 use crate::engine::bases::mirrored_path;
-use crate::link::{Proxy, Upstream};
+use crate::link::{Limiter, Proxy, Upstream};
 use crate::model::plan::RegistryPlan;
 use crate::model::{ImageRef, Plan};
 use crate::registry::{self, Behind, Registry, Seed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Makes the sites of a plan. Those that are made are in `sites` also when a later one fails.
+/// Makes the sites of a plan, whose links are this line. Those that are made are in `sites` also
+/// when a later one fails.
 pub async fn open(
     plan: &Plan,
     hosts: Hosts,
     registry: &Arc<dyn Registry>,
+    line: &Limiter,
     sites: &mut Sites,
 ) -> Result<(), RunError> {
     for (name, host) in hosts {
@@ -26,7 +28,8 @@ pub async fn open(
         let site = sites.entry(name.clone()).or_insert(site);
         let listen = prepared?;
         if needs_link(plan, site) {
-            let proxy = Proxy::start(listen, upstream(registry.prefix())).await?;
+            let upstream = upstream(registry.prefix());
+            let proxy = Proxy::start_on(listen, upstream, line).await?;
             let address = proxy.address().to_string();
             site.host.trust(&address).await;
             if let RegistryPlan::External { address: own, .. } = &plan.registry {

@@ -2,6 +2,7 @@
 
 use super::{CHECKS, Examination, Line};
 use crate::engine::{self, Activity, Engine, EngineError, EngineFacts, EngineHost, activity};
+use crate::link::{Limiter, Shape};
 use crate::model::plan::EnginePlan;
 use crate::model::{Builder, Plan};
 use crate::run::bench::{Begun, Bench, Site, Sites, World};
@@ -181,7 +182,8 @@ async fn with_scratch(
     };
     let mut opened = Ok(());
     if let Ok(registry) = &registry {
-        opened = sites::open(plan, hosts, registry, &mut world.sites).await;
+        let line = Limiter::new(&Shape::default());
+        opened = sites::open(plan, hosts, registry, &line, &mut world.sites).await;
     }
     let mut subject = Subject {
         plan,
