@@ -54,29 +54,33 @@ fn pairs(mut args: impl Iterator<Item = String>) -> Result<usize> {
     Ok(pairs)
 }
 
-/// Throughput through the proxy against the registry's own.
-fn unshaped(registry: &registry::Rig, pairs: usize, out: &mut impl Write) -> Result<()> {
+/// Throughput through the proxy against the registry's own, and against that of a relay which only
+/// copies: what is lost between the two is the proxy's, the rest is the price of being in between.
+fn unshaped(registry: &registry::Rig, turns: usize, out: &mut impl Write) -> Result<()> {
     writeln!(
         out,
-        "{:<34} {:>11} {:>11}  ratio proxy/direct, {pairs} pairs",
-        "unshaped", "proxy", "direct"
+        "{:<34} {:>11} {:>11} {:>11}  {:<21}  {:<21}  {turns} pairs",
+        "unshaped", "proxy", "direct", "relay", "proxy/direct", "proxy/relay"
     )?;
     for (name, transfer) in registry::TRANSFERS {
-        let pairs = registry.pairs(transfer, pairs)?;
-        let median = |side: fn(&(f64, f64)) -> f64| -> Result<f64> {
-            Ok(Values::new(pairs.iter().map(side))?.median())
+        let rates = registry.turns(transfer, turns)?;
+        let median = |way: usize| -> Result<f64> {
+            Ok(Values::new(rates.iter().map(|rates| rates[way]))?.median())
         };
-        let ratios = Values::new(pairs.iter().map(|(proxy, direct)| proxy / direct))?;
-        let ratio = Bootstrap::new(1).median(&ratios);
+        let ratio = |way: usize| -> Result<(f64, String)> {
+            let ratios = Values::new(rates.iter().map(|rates| rates[0] / rates[way]))?;
+            let ratio = Bootstrap::new(1).median(&ratios);
+            let text = format!("{:.3} [{:.3}, {:.3}]", ratio.point, ratio.low, ratio.high);
+            Ok((ratio.point, text))
+        };
+        let ((direct, of_direct), (_, of_relay)) = (ratio(1)?, ratio(2)?);
         writeln!(
             out,
-            "{name:<34} {:>6.0} MB/s {:>6.0} MB/s  {:.3} [{:.3}, {:.3}]{}",
-            median(|(proxy, _)| *proxy)?,
-            median(|(_, direct)| *direct)?,
-            ratio.point,
-            ratio.low,
-            ratio.high,
-            if ratio.point < AIM { format!("  below {AIM}") } else { String::new() },
+            "{name:<34} {:>6.0} MB/s {:>6.0} MB/s {:>6.0} MB/s  {of_direct:<21}  {of_relay:<21}{}",
+            median(0)?,
+            median(1)?,
+            median(2)?,
+            if direct < AIM { format!("  below {AIM}") } else { String::new() },
         )?;
     }
     Ok(())

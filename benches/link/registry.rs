@@ -1,7 +1,7 @@
 //! A registry, reached directly and through a proxy that shapes nothing.
 
 use crate::HERE;
-use crate::peer::Client;
+use crate::peer::{self, Client};
 use anyhow::{Context, Result};
 use breakeven::link::{Proxy, Upstream};
 use breakeven::registry::{ManagedRegistry, Program, Registry};
@@ -16,6 +16,7 @@ pub struct Rig {
     registry: ManagedRegistry,
     proxy: Proxy,
     direct: SocketAddr,
+    relay: SocketAddr,
     content: Vec<u8>,
     digest: String,
     _dir: tempfile::TempDir,
@@ -46,12 +47,13 @@ impl Rig {
         let registry = ManagedRegistry::start(&Program::find(), "bench", dir.path()).await?;
         let address = registry.prefix().split('/').next().context("no address")?.to_owned();
         let direct = address.parse()?;
+        let relay = peer::relay(direct)?;
         let proxy = Proxy::start(HERE, Upstream::http(address)).await?;
         let content: Vec<u8> = (0..BLOB_BYTES as u64 / 8)
             .flat_map(|index| (index * 0x9E37_79B9).to_le_bytes())
             .collect();
         let digest = name(Sha256::new_with_prefix(&content));
-        let rig = Self { registry, proxy, direct, content, digest, _dir: dir };
+        let rig = Self { registry, proxy, direct, relay, content, digest, _dir: dir };
         rig.push(direct)?;
         Ok(rig)
     }
@@ -76,24 +78,24 @@ impl Rig {
         client.finish(|_| {}).map(drop)
     }
 
-    /// Megabytes a second through the proxy and directly, taking turns at going first.
-    pub fn pairs(&self, transfer: Transfer, pairs: usize) -> Result<Vec<(f64, f64)>> {
+    /// Megabytes a second through the proxy, directly, and through the relay; which goes first
+    /// changes from turn to turn.
+    pub fn turns(&self, transfer: Transfer, turns: usize) -> Result<Vec<[f64; 3]>> {
         let rate = |address| -> Result<f64> {
             let start = Instant::now();
             transfer(self, address)?;
             Ok(BLOB_BYTES as f64 / 1e6 / start.elapsed().as_secs_f64())
         };
-        let (proxy, direct) = (self.proxy.address(), self.direct);
-        rate(proxy)?;
-        (0..pairs)
-            .map(|pair| {
-                if pair % 2 == 0 {
-                    let first = rate(proxy)?;
-                    Ok((first, rate(direct)?))
-                } else {
-                    let first = rate(direct)?;
-                    Ok((rate(proxy)?, first))
+        let ways = [self.proxy.address(), self.direct, self.relay];
+        rate(ways[0])?;
+        (0..turns)
+            .map(|turn| {
+                let mut rates = [0.0; 3];
+                for way in 0..3 {
+                    let way = (way + turn) % 3;
+                    rates[way] = rate(ways[way])?;
                 }
+                Ok(rates)
             })
             .collect()
     }
