@@ -1,4 +1,8 @@
-//! A listening address and all that it serves.
+//! A listening address and all that it serves, on a thread of its own.
+//!
+//! What one connection brings goes out by another at once: on one thread without waking a second
+//! one, and out of a processor's cache instead of another's. The thread also keeps the link's pace
+//! whatever else the program does.
 
 use super::LinkError;
 use super::exchange::Answer;
@@ -11,11 +15,14 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -26,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) struct Listener {
     address: SocketAddr,
     tasks: Tasks,
+    /// Cancelled when its thread has nothing left to do.
+    ended: CancellationToken,
 }
 
 /// What is served, all of it ended together.
@@ -54,28 +63,33 @@ impl Listener {
         Served: Future<Output = ()> + Send + 'static,
     {
         let failed = |source| LinkError::Listen { address, source };
-        let listener = TcpListener::bind((address, 0)).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let tasks = Tasks::default();
-        let served = tasks.clone();
-        tasks.spawn(async move {
-            loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => {
-                        // Without it small answers wait for the client's acknowledgement.
-                        if let Err(error) = stream.set_nodelay(true) {
-                            tracing::debug!("TCP_NODELAY: {error}");
-                        }
-                        served.spawn(serve(stream, served.clone()));
+        let (tasks, ended) = (Tasks::default(), CancellationToken::new());
+        let (served, end) = (tasks.clone(), ended.clone().drop_guard());
+        let (tell, told) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("link".to_owned()).spawn(move || {
+            let _end = end;
+            let runtime = match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => return drop(tell.send(Err(error))),
+            };
+            runtime.block_on(async {
+                let listener = match listen(address).await {
+                    Ok((listener, address)) => {
+                        drop(tell.send(Ok(address)));
+                        listener
                     }
-                    Err(error) => {
-                        tracing::warn!("accept on {address}: {error}");
-                        tokio::time::sleep(PAUSE).await;
-                    }
-                }
-            }
+                    Err(error) => return drop(tell.send(Err(error))),
+                };
+                served.end.run_until_cancelled(accept(listener, serve, &served)).await;
+                served.tracker.close();
+                served.tracker.wait().await;
+            });
+            // A look-up of a name may go on for long; nobody waits for it.
+            runtime.shutdown_background();
         });
-        Ok(Self { address, tasks })
+        thread.map_err(failed)?;
+        let told = told.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended at once")));
+        Ok(Self { address: told.map_err(failed)?, tasks, ended })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -85,8 +99,38 @@ impl Listener {
     /// Ends everything and waits until it has ended.
     pub(super) async fn close(&self) {
         self.tasks.end.cancel();
-        self.tasks.tracker.close();
-        self.tasks.tracker.wait().await;
+        self.ended.cancelled().await;
+    }
+}
+
+async fn listen(address: IpAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((address, 0)).await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Takes connections.
+async fn accept<Served>(
+    listener: TcpListener,
+    serve: impl Fn(TcpStream, Tasks) -> Served,
+    tasks: &Tasks,
+) where
+    Served: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it small answers wait for the client's acknowledgement.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!("TCP_NODELAY: {error}");
+                }
+                tasks.spawn(serve(stream, tasks.clone()));
+            }
+            Err(error) => {
+                tracing::warn!("the link's proxy takes no connection: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
     }
 }
 
