@@ -3,9 +3,20 @@
 
 use super::harness::{ARTICLE, Bed, assert_as_before, holdings, not_ok, samples, text};
 use super::runs::hits_per_stage;
-use breakeven::model::{Event, Phase, Status};
+use breakeven::model::{DeployPull, Event, Phase, Status};
 use breakeven::run::journal;
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// The pulls of final images that a run recorded.
+fn deploys(bed: &Bed) -> Vec<DeployPull> {
+    let events = journal::read(&bed.path("out")).unwrap().events;
+    let pull = |event| match event {
+        Event::DeployPulled { pull } => Some(pull),
+        _ => None,
+    };
+    events.into_iter().filter_map(pull).collect()
+}
 
 /// What the plain docker client meets as well: on this store the classic builder of 26.1 cannot take an
 /// ARG from a source ("failed to restore cached image"), and BuildKit does not take a loaded image.
@@ -91,7 +102,7 @@ fn a_slow_link_takes_its_time_and_its_bytes_are_counted() {
     let before = holdings();
     let links = "[link.slow]\ndown = \"40Mbit\"\nup = \"40Mbit\"\nrtt = \"5ms\"\n[link.fast]\n";
     let config = format!("{ARTICLE}{links}");
-    let only = "*/app/*/pull-stages/*,*/app/*/save-load-stages/classic/*";
+    let only = "*/app/*/pull-stages/*,*/app/*/save-load-stages/classic/*,*/app/*/cold/classic/*";
     let output = bed.run(&config, &["--rounds", "1", "--only", only]);
     assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
     for sample in samples(&bed.path("out")) {
@@ -114,6 +125,16 @@ fn a_slow_link_takes_its_time_and_its_bytes_are_counted() {
         let bytes: u64 = pulled.filter_map(|row| row.bytes_down).sum();
         let carries = sample.cell.strategy == "pull-stages";
         assert_eq!(bytes > 2_000_000, carries, "{}: {bytes}", sample.cell.key());
+    }
+    let pulls = deploys(&bed);
+    let links: BTreeSet<&str> = pulls.iter().map(|pull| pull.link.as_str()).collect();
+    assert_eq!((pulls.len(), links), (2, BTreeSet::from(["fast", "slow"])));
+    for pull in pulls {
+        let (seconds, bytes) = (pull.duration_s.unwrap(), pull.bytes_down.unwrap());
+        let least_s = if pull.link == "slow" { 8.0 * bytes as f64 / 40e6 * 0.9 } else { 0.0 };
+        assert!(bytes > 1_000_000 && seconds >= least_s, "{pull:?}");
+        // It is the user's, and stays.
+        assert_eq!(pull.present, ["breakeven-fixture-base:1"]);
     }
     assert_as_before(&before, "after the run");
 }
