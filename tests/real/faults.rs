@@ -1,12 +1,11 @@
 //! What goes wrong outside of ours: a clear message, the right exit code, nothing lost.
 
-use super::harness::{ARTICLE, Bed, assert_as_before, holdings, not_ok, text};
+use super::harness::{ARTICLE, Bed, SmallDisk, assert_as_before, holdings, not_ok, text};
 use breakeven::model::Status;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -41,18 +40,12 @@ fn a_full_storage_says_so_and_leaves_nothing() {
     let bed = Bed::new();
     let before = holdings();
     let small = bed.path("small");
-    std::fs::create_dir(&small).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-        .arg(&small)
-        .status()
-        .unwrap();
-    assert!(mounted.success(), "this test mounts a small tmpfs, as root");
+    let disk = SmallDisk::mount(small.clone(), "1m");
     let config = format!("{ARTICLE}\n[storage]\ndirectory = \"{}\"\n", small.display());
     let only = ["--rounds", "1", "--only", "*/app/*/save-load/classic/*/*"];
     let output = bed.run(&config, &only);
     let left: Vec<_> = std::fs::read_dir(&small).unwrap().collect();
-    assert!(Command::new("umount").arg(&small).status().unwrap().success());
+    drop(disk);
     let stderr = not_ok(&output);
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("No space left") || stderr.contains("full"), "{stderr}");

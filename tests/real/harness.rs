@@ -96,8 +96,15 @@ impl Bed {
         Self::watch(command)
     }
 
+    /// The run in `out` goes on, in the background.
+    pub fn resume(&self) -> Running {
+        let mut command = self.breakeven();
+        command.args(["run", "--resume", "out"]);
+        Self::watch(command)
+    }
+
     /// The program in the background.
-    fn watch(mut command: Command) -> Running {
+    pub fn watch(mut command: Command) -> Running {
         let mut child = command
             .env("BREAKEVEN_LOG", "breakeven=debug")
             .stdout(Stdio::null())
@@ -151,6 +158,41 @@ fn salted_fixtures(to: &Path) {
         let served = to.join(fixture).join("app/serve.sh");
         let text = std::fs::read_to_string(&served).unwrap();
         std::fs::write(&served, format!("{text}# {salt}\n")).unwrap();
+    }
+}
+
+/// A small disk in memory, mounted until it is dropped.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `size` as `mount` takes it, such as `1m`. The folder is made.
+    pub fn mount(at: PathBuf, size: &str) -> Self {
+        std::fs::create_dir_all(&at).unwrap();
+        let size = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).status();
+        assert!(mounted.unwrap().success(), "this test mounts a small tmpfs, as root");
+        Self(at)
+    }
+
+    /// Takes all room that is left.
+    pub fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        for block in [1 << 20, 1 << 12] {
+            let block = vec![0; block];
+            while std::io::Write::write_all(&mut file, &block).is_ok() {}
+        }
+    }
+
+    /// Gives the room back.
+    pub fn free(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 

@@ -2,6 +2,11 @@
 
 mod export;
 mod faults;
+mod faults_kill;
+mod faults_machine;
+mod faults_table;
+#[path = "../storage/front.rs"]
+mod front;
 mod harness;
 mod lab;
 mod login;
@@ -9,6 +14,8 @@ mod private;
 mod replay;
 mod resume;
 mod runs;
+#[path = "../storage/server.rs"]
+mod server;
 mod traps;
 mod traps_around;
 mod traps_engine;

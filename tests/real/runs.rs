@@ -209,6 +209,7 @@ fn a_stage_cache_of_the_users_own_client_is_a_full_source_for_ours() {
 pub struct UsersRegistry {
     process: std::process::Child,
     pub address: String,
+    config: std::path::PathBuf,
 }
 
 impl UsersRegistry {
@@ -224,26 +225,41 @@ impl UsersRegistry {
             storage.display()
         );
         std::fs::write(&config, text).unwrap();
-        let process = std::process::Command::new("docker-registry")
-            .arg("serve")
-            .arg(&config)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("docker-registry: run scripts/setup.sh");
-        let began = Instant::now();
-        while std::net::TcpStream::connect(&address).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "the registry does not answer");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { process, address }
+        Self { process: serve(&config, &address), address, config }
     }
+
+    /// Ends its process at once.
+    pub fn kill(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts it again after it was killed, with all that it held.
+    pub fn again(&mut self) {
+        self.process = serve(&self.config, &self.address);
+    }
+}
+
+/// A registry's process, once it answers.
+fn serve(config: &std::path::Path, address: &str) -> std::process::Child {
+    let process = std::process::Command::new("docker-registry")
+        .arg("serve")
+        .arg(config)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("docker-registry: run scripts/setup.sh");
+    let began = Instant::now();
+    while std::net::TcpStream::connect(address).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "the registry does not answer");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    process
 }
 
 impl Drop for UsersRegistry {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.kill();
     }
 }
 

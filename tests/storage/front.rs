@@ -14,7 +14,7 @@ pub enum Fault {
     Answer(u16, &'static str),
     /// The connection ends while the request is still being sent.
     Reset,
-    /// It is never answered.
+    /// It is never answered; the connection ends once the rule says something else.
     Silence,
     /// The answer's body ends after so many bytes.
     Cut(usize),
@@ -55,7 +55,7 @@ async fn serve(mut client: TcpStream, server: &str, rule: &Rule) -> io::Result<(
                 .filter_map(|line| line.split_once(':'))
                 .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
                 .map_or(0, |(_, value)| value.trim().parse().unwrap());
-            let mut body_of_request = (&mut client).take((length - rest.len()) as u64);
+            let mut body_of_request = (&mut client).take(length.saturating_sub(rest.len()) as u64);
             tokio::io::copy(&mut body_of_request, &mut tokio::io::sink()).await?;
             let length = body.len();
             let text = format!(
@@ -68,7 +68,10 @@ async fn serve(mut client: TcpStream, server: &str, rule: &Rule) -> io::Result<(
             return Ok(());
         }
         Fault::Silence => {
-            std::future::pending::<()>().await;
+            while matches!(rule(first), Fault::Silence) {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            return Ok(());
         }
         Fault::None | Fault::Cut(_) | Fault::Length(_) | Fault::Slow => {}
     }
@@ -140,6 +143,10 @@ async fn head_of(from: &mut (impl AsyncReadExt + Unpin)) -> io::Result<(String, 
             let rest = bytes.split_off(end + 4);
             bytes.truncate(end);
             return Ok((String::from_utf8_lossy(&bytes).into_owned(), rest));
+        }
+        // A client that tries TLS first is let go, and comes again without.
+        if bytes.first() == Some(&0x16) {
+            return Err(io::ErrorKind::InvalidData.into());
         }
         if from.read_buf(&mut bytes).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -7,3 +7,4 @@ mod others;
 mod process;
 mod rig;
 mod s3;
+mod server;

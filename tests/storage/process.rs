@@ -1,8 +1,6 @@
 //! This test binary, started once more: as a server, or to carry something whose memory is looked at.
 
 use crate::rig;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -113,9 +111,6 @@ async fn this_binary_plays_its_roles() {
 
 /// Serves until the process that started this one is gone.
 async fn serve(root: &Path) {
-    let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
-    builder.set_auth(SimpleAuth::from_single(rig::KEY, rig::SECRET));
-    let service = builder.build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     say(&listener.local_addr().unwrap().to_string());
     // The pipe ends with the process that holds its other end.
@@ -123,15 +118,7 @@ async fn serve(root: &Path) {
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(0);
     });
-    loop {
-        let socket = listener.accept().await.unwrap().0;
-        let service = service.clone();
-        tokio::spawn(async move {
-            let io = hyper_util::rt::TokioIo::new(socket);
-            // A connection that breaks is what some tests are about.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
-        });
-    }
+    crate::server::serve(listener, root, (rig::KEY, rig::SECRET)).await;
 }
 
 async fn carry(address: &str, file: &Path) {
