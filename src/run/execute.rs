@@ -8,7 +8,8 @@ use super::ledger::Ledger;
 use super::proof::Across;
 use super::resume::{self, Earlier};
 use super::{RunError, deploy, links, probe, scheduler, seed, session};
-use crate::engine::{EngineError, known_bad};
+use crate::engine::EngineError;
+use crate::engine::known_bad::{self, KnownBad};
 use crate::model::event::{Ending, JOURNAL_VERSION};
 use crate::model::finding as kinds;
 use crate::model::{Cell, CellKey, Event, Finding, Plan, Status};
@@ -131,9 +132,17 @@ async fn measure(
     let mut why_not = None;
     for event in &probed {
         recorder.record(event)?;
-        if let Event::Unsupported { cells, reason, advice, .. } = event {
-            left_out.extend(cells.iter().cloned());
-            why_not.get_or_insert((reason.clone(), advice.clone()));
+        match event {
+            Event::EngineFacts { engine, version, store } => {
+                for finding in known_bad(engine, version, store) {
+                    recorder.record(&Event::RunFinding { finding })?;
+                }
+            }
+            Event::Unsupported { cells, reason, advice, .. } => {
+                left_out.extend(cells.iter().cloned());
+                why_not.get_or_insert((reason.clone(), advice.clone()));
+            }
+            _ => {}
         }
     }
     let cells: Vec<&Cell> =
@@ -238,20 +247,25 @@ fn pristine(bench: &Bench<'_>) -> Result<BTreeMap<String, BTreeMap<String, Strin
     Ok(all)
 }
 
+/// Trap 31: what is known to be wrong with an engine.
+fn known_bad(engine: &str, version: &str, store: &str) -> Vec<Finding> {
+    let finding = |bad: &KnownBad| {
+        let KnownBad { what, advice, source, .. } = bad;
+        let detail = format!("engine {engine}, {version} ({store}): {what}. {advice} ({source})");
+        Finding::new(&kinds::KNOWN_BAD_ENGINE, detail)
+    };
+    known_bad::known_bad(version, store).into_iter().map(finding).collect()
+}
+
 /// What is known of the whole run before it begins.
 async fn run_findings(bench: &Bench<'_>, across: &mut Across) -> Result<Vec<Finding>, EngineError> {
     let mut findings = Vec::new();
-    for (name, site) in &bench.world.sites {
+    // What an engine of this run's alone is shows only once it runs, and a base image is pulled
+    // there, as on a fresh runner.
+    for (name, site) in bench.world.sites.iter().filter(|(_, site)| !site.host.is_private()) {
         let facts = site.host.facts().await?;
-        for bad in known_bad::known_bad(&facts.version, &facts.store) {
-            let detail = format!(
-                "engine {name}, {} ({}): {}. {} ({})",
-                facts.version, facts.store, bad.what, bad.advice, bad.source
-            );
-            findings.push(Finding::new(&kinds::KNOWN_BAD_ENGINE, detail));
-        }
+        findings.extend(known_bad(name, &facts.version, &facts.store));
     }
-    // On an engine of this run's alone a base image is pulled, as on a fresh runner.
     for (engine, site) in bench.world.sites.iter().filter(|(_, site)| !site.host.is_private()) {
         for (name, workload) in &bench.plan.workloads {
             let mut present = Vec::new();

@@ -2,6 +2,7 @@
 //! engine comes from `scripts/engine-image.sh`; without it these fail.
 
 use super::harness::{ARTICLE, Bed, assert_as_before, holdings, not_ok, samples, text};
+use super::lab::details;
 use super::runs::hits_per_stage;
 use breakeven::model::{DeployPull, Event, Phase, Status};
 use breakeven::run::journal;
@@ -59,6 +60,10 @@ fn every_strategy_hits_what_it_can_on_a_modern_engine_with_the_containerd_store(
         }
     }
     insta::assert_snapshot!("hits_on_a_private_engine", lines);
+    // What is known of the engine that it was made on says nothing about it.
+    for known in details(&bed, "known-bad-engine") {
+        assert!(known.starts_with("engine private, 26."), "{known}");
+    }
     assert!([Some(0), Some(4)].contains(&output.status.code()), "{}", not_ok(&output));
 }
 
