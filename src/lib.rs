@@ -8,6 +8,7 @@
 #![warn(clippy::unwrap_used)]
 
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod decision;
 pub mod engine;

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Data goes to stdout, everything else to stderr.
 
 mod clean;
+mod compare;
 pub mod doctor;
 pub mod exit;
 mod export;
@@ -14,6 +15,7 @@ mod run;
 
 use crate::config::ConfigError;
 use crate::run::RunError;
+use crate::run::comparable::NotComparable;
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ enum Command {
     Run(run::Args),
     Repeat(repeat::Args),
     Report(report::Args),
+    Compare(compare::Args),
     Doctor(doctor::Args),
     Export(export::Args),
     Clean(clean::Args),
@@ -51,6 +54,9 @@ pub enum CliError {
     /// A run ended early; what it had measured is reported.
     #[error("the run ended early, what it had measured is reported: {0}")]
     Early(Box<RunError>),
+    /// Two runs that were not measured under the same conditions.
+    #[error(transparent)]
+    NotComparable(#[from] NotComparable),
     /// What was asked for on the command line cannot be done.
     #[error("{0}")]
     Usage(String),
@@ -77,7 +83,7 @@ impl CliError {
     /// The exit code that it means.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Usage(_) => Exit::Usage,
+            Self::Config(_) | Self::Usage(_) | Self::NotComparable(_) => Exit::Usage,
             Self::Run(error) | Self::Early(error) => exit::of_run(error),
             Self::Io { .. } | Self::Fault(_) => Exit::Fault,
         }
@@ -96,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Repeat(args) => repeat::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Clean(args) => clean::run(&args),

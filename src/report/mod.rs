@@ -6,6 +6,7 @@
 
 pub mod chart;
 mod columns;
+pub mod comparison;
 mod csv;
 mod deploy;
 mod findings;

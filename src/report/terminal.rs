@@ -25,8 +25,7 @@ const LEAST_WIDTH: usize = 60;
 
 /// The report as text for a terminal. `dir` is the run directory, as the user is to see it.
 pub fn terminal(model: &Model<'_>, style: Style, dir: &Path) -> String {
-    let style = Style { width: style.width.max(LEAST_WIDTH), ..style };
-    let mut page = Page { style, text: String::new() };
+    let mut page = Page::new(style);
     head(&mut page, model);
     groups(&mut page, model);
     weighted(&mut page, model);
@@ -39,20 +38,37 @@ pub fn terminal(model: &Model<'_>, style: Style, dir: &Path) -> String {
     page.text
 }
 
-struct Page {
+/// A page of text that is being written.
+pub(super) struct Page {
     style: Style,
     text: String,
 }
 
 impl Page {
-    fn line(&mut self, text: &str) {
+    /// An empty page.
+    pub(super) fn new(style: Style) -> Self {
+        Self { style: Style { width: style.width.max(LEAST_WIDTH), ..style }, text: String::new() }
+    }
+
+    /// Columns that a line may have.
+    pub(super) const fn width(&self) -> usize {
+        self.style.width
+    }
+
+    /// What was written.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
+    /// A line as it is.
+    pub(super) fn line(&mut self, text: &str) {
         self.text.push_str(text.trim_end());
         self.text.push('\n');
     }
 
     /// Text that is broken at spaces, further lines indented. A word that is longer than a line
     /// keeps its own: it is better copied whole than read in two.
-    fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
+    pub(super) fn wrapped(&mut self, first: &str, rest: &str, text: &str) {
         let mut line = first.to_owned();
         let mut empty = true;
         for word in text.split(' ') {
@@ -70,7 +86,8 @@ impl Page {
         self.line(&line);
     }
 
-    fn heading(&mut self, text: &str) {
+    /// A bold line with an empty one above it.
+    pub(super) fn heading(&mut self, text: &str) {
         let bold = self.paint("1", text);
         self.line("");
         self.line(&bold);
@@ -81,7 +98,8 @@ impl Page {
         if self.style.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
-    fn table(&mut self, table: &mut Table) {
+    /// A table.
+    pub(super) fn table(&mut self, table: &mut Table) {
         table.force_no_tty();
         if self.style.color {
             table.enforce_styling();
@@ -170,7 +188,8 @@ fn group_table(model: &Model<'_>, group: &Group, layout: &Layout) -> Table {
     table
 }
 
-fn new_table(heading: impl Iterator<Item = Cell>) -> Table {
+/// An empty table with its headings.
+pub(super) fn new_table(heading: impl Iterator<Item = Cell>) -> Table {
     let mut table = Table::new();
     table.load_style(TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─')));
     table.set_content_arrangement(ContentArrangement::Disabled);
@@ -194,7 +213,8 @@ fn coloured(cell: Cell, saving: Option<&Saving>) -> Cell {
     }
 }
 
-fn widest(table: &mut Table) -> usize {
+/// Columns of its longest line.
+pub(super) fn widest(table: &mut Table) -> usize {
     table.force_no_tty();
     table.lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0)
 }

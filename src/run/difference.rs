@@ -17,7 +17,6 @@ const SHOWN: usize = 60;
 /// Weights that come from the repository's history, and commits that are replayed, move with every
 /// commit; the run's own stay what they were and are not compared.
 pub fn of_plans(was: &Plan, is: &Plan) -> Vec<String> {
-    let mut differences = Vec::new();
     let [mut before, mut after] =
         [was, is].map(|plan| serde_json::to_value(plan).unwrap_or_default());
     for value in [&mut before, &mut after] {
@@ -38,12 +37,19 @@ pub fn of_plans(was: &Plan, is: &Plan) -> Vec<String> {
             }
         }
     }
-    walk("", &before, &after, &mut differences);
+    let mut differences = of_values(&before, &after);
     if was.replayed.is_none() {
         let known: BTreeSet<_> = is.cells.iter().collect();
         let gone = was.cells.iter().filter(|cell| !known.contains(cell));
         differences.extend(gone.map(|cell| format!("cell {} is not planned any more", cell.key())));
     }
+    differences
+}
+
+/// What differs between two values, however deep, by the path of keys to it.
+pub fn of_values(was: &Value, is: &Value) -> Vec<String> {
+    let mut differences = Vec::new();
+    walk("", was, is, &mut differences);
     differences
 }
 
@@ -126,10 +132,8 @@ mod tests {
             "build_args": { "TOKEN": "canary" }, "context": "x".repeat(99) } } });
         let is = json!({ "limits": { "build_s": 90.0 }, "workloads": { "w": { "target": "t",
             "build_args": { "TOKEN": "other" } } } });
-        let mut differences = Vec::new();
-        walk("", &was, &is, &mut differences);
         assert_eq!(
-            differences,
+            of_values(&was, &is),
             [
                 "limits.build_s: was 60.0, is 90.0".to_owned(),
                 "workloads.w.build_args.TOKEN: its value is another one".to_owned(),

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cleanup;
 pub mod clock;
+pub mod comparable;
 mod deploy;
 pub mod difference;
 pub mod doctor;
@@ -25,6 +26,7 @@ pub mod scheduler;
 mod seed;
 mod session;
 mod sites;
+mod source;
 
 pub use bench::{Site, Sites, World};
 pub use execute::{Outcome, execute};
@@ -32,6 +34,7 @@ pub use host::host_facts;
 pub use lifecycle::{Hosts, conduct, scratch};
 pub use line::Line;
 pub use publish::{Published, publish, recorded};
+pub use source::RunSource;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -10,6 +10,8 @@
 //! (chapter 14 of the book) since five to twenty rounds are what a run can afford, and there BCa
 //! is as narrow as the plain percentile; the tests of this module hold the measured coverage.
 
+mod difference;
+
 use super::{Estimate, Values, values::quantile};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
