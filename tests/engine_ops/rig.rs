@@ -169,10 +169,13 @@ pub fn two_stages() -> String {
     )
 }
 
-/// `stage step hit` of every step.
+/// `stage step hit` of every step; named stages first, since BuildKit runs stages side by side.
 pub fn hits(outcome: &BuildOutcome) -> Vec<String> {
     let steps = outcome.steps.iter();
-    steps.map(|step| format!("{} {} {}", step.stage, step.step, step.hit)).collect()
+    let mut hits: Vec<_> =
+        steps.map(|step| format!("{} {} {}", step.stage, step.step, step.hit)).collect();
+    hits.sort_by_key(|hit| hit.starts_with(|first: char| first.is_ascii_digit()));
+    hits
 }
 
 fn base_image() {

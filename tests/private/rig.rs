@@ -150,13 +150,23 @@ pub async fn build(
         export: ask.export,
         export_folder: ask.export_folder.unwrap_or(Path::new("unused")),
     };
-    engine.build(&request, &|_| {}, &mut StepLog::default()).await
+    let mut log = StepLog::default();
+    let built = engine.build(&request, &|_| {}, &mut log).await;
+    // The error tells which step failed, its output why.
+    built.map_err(|error| match error {
+        EngineError::Failed { operation, reference, cause } => {
+            EngineError::Failed { operation, reference, cause: format!("{cause}\n{}", log.text()) }
+        }
+        other => other,
+    })
 }
 
-/// `stage step` of every step that was hit.
+/// `stage step` of every step that was hit, sorted: stages run side by side.
 pub fn hits(outcome: &BuildOutcome) -> Vec<String> {
     let steps = outcome.steps.iter().filter(|step| step.hit);
-    steps.map(|step| format!("{} {}", step.stage, step.step)).collect()
+    let mut hits: Vec<_> = steps.map(|step| format!("{} {}", step.stage, step.step)).collect();
+    hits.sort_unstable();
+    hits
 }
 
 /// One store of images behind two addresses: the loopback for the user's engine, the gateway for
