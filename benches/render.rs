@@ -116,6 +116,7 @@ fn sample(number: u32, round: u32, position: usize, cell: &Cell) -> Sample {
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         reset_s: 0.1,
         overhead_s: 0.01,
+        noise: None,
         findings: Vec::new(),
     }
 }

@@ -122,6 +122,23 @@ fn this_machine_can_do_the_main_job_and_is_left_as_it_was() {
 }
 
 #[test]
+fn the_noise_of_the_machine_is_measured_alone() {
+    leaving_the_engine_as_it_is(|| {
+        let called = call(&["--noise=6", "--format", "json"], &[]);
+        let answer = called.json();
+        assert_eq!(called.code(), Some(0), "{answer:#}");
+        let noise = found(&answer, "noise");
+        assert!(noise.len() >= 3, "{noise:?}");
+        for (line, what) in noise.iter().zip(["hashing", "writing to disk", "a tiny build by"]) {
+            assert!(line.contains(what), "{noise:?}");
+        }
+        assert!(noise[0].contains("ten rounds show a difference of"), "{noise:?}");
+        assert!(found(&answer, "exporters").is_empty(), "nothing else is looked at: {answer:#}");
+        called.assert_tidy();
+    });
+}
+
+#[test]
 fn what_is_shown_to_people_names_every_check() {
     leaving_the_engine_as_it_is(|| {
         let called = call(&[], &[("NO_COLOR", "1")]);

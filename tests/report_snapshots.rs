@@ -5,7 +5,7 @@ mod report_support;
 
 use breakeven::model::{Event, Phase, Plan, Status};
 use breakeven::report::{self, FORMATS, Model, ReportError};
-use breakeven::run::journal;
+use breakeven::run::{journal, proof};
 use report_support::Run;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -193,6 +193,22 @@ fn a_resumed_run_counts_all_of_its_time_and_its_last_end() {
 
 /// Through the text of a journal and back, as `breakeven report` does.
 #[test]
+fn a_run_that_slows_down_says_so() {
+    let drifts = |slower: f64| {
+        let run = Run::new(8, |sample| {
+            let by = 1.0 + slower * f64::from(sample.round);
+            sample.phases.iter_mut().for_each(|row| row.duration_s *= by);
+        });
+        let findings = proof::run_level(&run.plan, &run.events);
+        let drift = findings.into_iter().find(|finding| finding.id == "drift");
+        drift.map(|finding| finding.detail)
+    };
+    assert_eq!(drifts(0.0), None);
+    let said = drifts(0.05).unwrap();
+    assert!(said.ends_with("slower over 8 rounds (p = under 0.001)"), "{said}");
+}
+
+#[test]
 fn the_same_journal_gives_the_same_bytes() {
     let first = USUAL.files();
     let plan: Plan = serde_json::from_str(&serde_json::to_string(&USUAL.plan).unwrap()).unwrap();
@@ -279,7 +295,8 @@ fn csv_holds_exactly_what_was_measured() {
         reader.headers().unwrap().iter().collect::<Vec<_>>().join(","),
         "run,sample,round,position,workload,change,availability,strategy,builder,state,link,engine,\
          status,reason,total_s,fetch_s,load_s,pull_s,build_s,save_s,store_s,push_s,bytes_down,\
-         bytes_up,steps,step_hits,cache_source,image_bytes,started_at"
+         bytes_up,steps,step_hits,cache_source,image_bytes,started_at,steal,cpu_wait,io_wait,\
+         memory_wait,load,throttled,clock_moved_s"
     );
     let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), samples.len());

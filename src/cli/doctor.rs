@@ -5,10 +5,11 @@ use super::{CliError, output, runtime};
 use crate::config::{self, Overrides};
 use crate::model::Plan;
 use crate::report::Style;
-use crate::run::doctor::{Examination, Line, State, examine};
+use crate::run::doctor::{Examination, Extent, Line, State, examine};
 use crate::run::interrupt;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Says what this machine can do, what would disturb a measurement, and what to do about it.
@@ -17,6 +18,17 @@ pub struct Args {
     /// The configuration file whose engines, registry and storage are meant [default: what a
     /// configuration that names none gets].
     config: Option<PathBuf>,
+    /// Measures for so many seconds, 30 if none are given, which differences this machine can show,
+    /// and nothing else.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30",
+        value_parser = clap::value_parser!(u64).range(2..=3600)
+    )]
+    noise: Option<u64>,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -43,13 +55,17 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         Some(config) => plan(config)?,
         None => default_plan()?,
     };
+    let extent = match args.noise {
+        Some(seconds) => Extent::Noise(Duration::from_secs(seconds)),
+        None => Extent::Everything,
+    };
     let cancel = CancellationToken::new();
     let examination = runtime()?.block_on(async {
         interrupt::listen(cancel.clone(), || {
             output::message("stopping: what was tried is removed")
         })
         .map_err(|error| CliError::Fault(format!("listening for signals: {error}")))?;
-        Ok::<_, CliError>(examine(&plan, &cancel).await?)
+        Ok::<_, CliError>(examine(&plan, extent, &cancel).await?)
     })?;
     let Some(examination) = examination else { return Ok(Exit::Interrupted) };
     output::data(&match args.format {

@@ -7,6 +7,8 @@
 
 mod break_even;
 mod deploy;
+mod disturbance;
+mod drift;
 mod joint;
 mod link_fit;
 mod link_model;
@@ -25,6 +27,8 @@ mod weighted;
 
 pub use break_even::{BreakEven, Crossing};
 pub use deploy::{Deploy, Trade, deploy_s};
+pub use disturbance::{Disturbance, Disturbed, WithAndWithout};
+pub use drift::{Drift, FALSE_ALARM, drift};
 pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
 pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
 pub use outlook::outlook;
@@ -33,7 +37,7 @@ pub use sentence::{sentence, sentences_of, winners};
 pub use shares::{ShareOf, SharePoint};
 
 use crate::model::plan::Competitor;
-use crate::model::{Builder, Cell, DeployPull, Phase, Plan, Sample, State};
+use crate::model::{Builder, Cell, DeployPull, Phase, Plan, Sample, State, sample};
 use crate::stats::{Bootstrap, Estimate};
 use joint::Joint;
 use pairing::{Measured, Scope, baseline_for, competitors, pair};
@@ -215,6 +219,10 @@ pub struct Decision {
     pub deploys: Vec<Deploy>,
     /// Build against deploy; empty where the run has one workload.
     pub trade: Vec<Trade>,
+    /// What disturbed the run, and what the verdicts are without it.
+    pub disturbance: Disturbance,
+    /// How times changed over the rounds; absent below three rounds.
+    pub drift: Option<Drift>,
 }
 
 impl Decision {
@@ -254,6 +262,8 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         link_models: Vec::new(),
         deploys: Vec::new(),
         trade: Vec::new(),
+        disturbance: Disturbance::default(),
+        drift: drift(sample::standing(samples)),
     };
     for scope in Scope::all(plan) {
         let cells = scope.cells(plan);
@@ -261,17 +271,12 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         decision.groups.extend(
             mix.iter().map(|(which, weight)| decider.group(&scope, &cells, which, *weight)),
         );
-        let contender = |competitor: &Competitor| {
-            let baseline = baseline_for(plan, &cells, competitor.1);
-            Contender::new(&scope, &decider, &mix, competitor, baseline.as_ref())
-        };
-        let contenders: Vec<Contender> = competitors(&cells).iter().map(contender).collect();
-        let carrying = contenders.iter().filter(|one| !one.is_baseline());
-        let dearest = shares::dearest(carrying.map(|one| one.parts.as_slice()));
-        decision.weighted.extend(
-            contenders.iter().map(|one| one.weighted(&scope, &decider, dearest.as_deref())),
-        );
+        decision.weighted.extend(decider.weighted(&scope, &cells, &mix));
     }
+    let without =
+        |left: &[Sample]| Decider { plan, measured: Measured::new(left), bootstrap }.mixed();
+    decision.disturbance =
+        disturbance::disturbance(plan, samples, &decider.measured, &decision.weighted, without);
     decision.link_models = links::link_models(&decider);
     decision.deploys = deploy::deploys(&decider);
     decision.trade = deploy::trade(plan, &decision);
@@ -286,6 +291,26 @@ struct Decider<'a> {
 }
 
 impl Decider<'_> {
+    /// Every competitor of every scope over the change mix.
+    fn mixed(&self) -> Vec<Weighted> {
+        let of_scope = |scope: Scope| {
+            let cells = scope.cells(self.plan);
+            self.weighted(&scope, &cells, &weighted::mix(self.plan, &cells))
+        };
+        Scope::all(self.plan).into_iter().flat_map(of_scope).collect()
+    }
+
+    fn weighted(&self, scope: &Scope, cells: &[&Cell], mix: &weighted::Mix) -> Vec<Weighted> {
+        let contender = |competitor: &Competitor| {
+            let baseline = baseline_for(self.plan, cells, competitor.1);
+            Contender::new(scope, self, mix, competitor, baseline.as_ref())
+        };
+        let contenders: Vec<Contender> = competitors(cells).iter().map(contender).collect();
+        let carrying = contenders.iter().filter(|one| !one.is_baseline());
+        let dearest = shares::dearest(carrying.map(|one| one.parts.as_slice()));
+        contenders.iter().map(|one| one.weighted(scope, self, dearest.as_deref())).collect()
+    }
+
     fn rounds(&self) -> usize {
         let counted = self.plan.cells.iter().flat_map(|cell| self.measured.counted(cell));
         counted.map(|sample| sample.round).collect::<BTreeSet<_>>().len()

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+mod around;
+
 /// Decides from few resamples: enough where an interval's ends are not what is tested.
 fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
     decide_by(plan, samples, Bootstrap::new(plan.seed).with_resamples(1_000))
@@ -118,6 +120,7 @@ fn sample(number: u32, round: u32, cell: &Cell, build_s: f64) -> Sample {
         started_at: String::new(),
         reset_s: 0.0,
         overhead_s: 0.0,
+        noise: None,
         findings: Vec::new(),
     }
 }

@@ -53,6 +53,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Whether something beside the job disturbed the sample that this was noticed on.
+    pub fn is_disturbance(&self) -> bool {
+        [&OTHER_WORK, &CLOCK_MOVED, &THROTTLED].iter().any(|kind| kind.id == self.id)
+    }
+
     /// A finding of a kind with what was seen.
     pub fn new(kind: &FindingKind, detail: impl Into<String>) -> Self {
         Self { id: kind.id.to_owned(), detail: detail.into() }
@@ -260,6 +265,24 @@ findings! {
         id: "other-work", trap: Some(34), severity: Warning,
         meaning: "Somebody else worked on the engine or the machine during the sample.",
         advice: "Measure on a machine of its own; paired rounds and the interval cover what comes and goes, not what hits one strategy alone."
+    }
+    /// A clock was moved.
+    CLOCK_MOVED {
+        id: "clock-moved", trap: None, severity: Warning,
+        meaning: "The wall clock was moved against the monotonic one during the sample: it was set, or the machine was suspended.",
+        advice: "Durations are read from the monotonic clock and stand; time stamps and what is told apart by them (others' work on the engine) may not. A machine that was suspended measures nothing worth having: compare the verdict without disturbed samples."
+    }
+    /// A processor was too hot.
+    THROTTLED {
+        id: "throttled", trap: None, severity: Warning,
+        meaning: "Processors were slowed down for their heat during the sample.",
+        advice: "Measure on a machine that can keep its speed, or leave it time between rounds; compare the verdict without disturbed samples."
+    }
+    /// Times drift over the rounds.
+    DRIFT {
+        id: "drift", trap: None, severity: Warning,
+        meaning: "Jobs became slower or faster over the rounds, by more than chance makes them.",
+        advice: "Savings are paired within rounds and stand; absolute times are those of a machine that changed: say which end of the run you mean, or measure when it is steady."
     }
     /// A cold sample had something to start from.
     NOT_COLD {

@@ -2,6 +2,7 @@
 
 use super::cell::Cell;
 use super::finding::Finding;
+use super::noise::Noise;
 use super::step::Phase;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -141,6 +142,9 @@ pub struct Sample {
     /// Seconds of our own work: everything that is neither a phase nor a reset.
     #[serde(default)]
     pub overhead_s: f64,
+    /// What the machine did during the job; absent where nothing was measured or read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// What was noticed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -259,6 +263,7 @@ mod tests {
             started_at: String::new(),
             reset_s: 0.0,
             overhead_s: 0.0,
+            noise: None,
             findings: Vec::new(),
         }
     }

@@ -30,8 +30,22 @@ const BEFORE_PHASES: [&str; 15] = [
     "reason",
     "total_s",
 ];
-const AFTER_PHASES: [&str; 7] =
-    ["bytes_down", "bytes_up", "steps", "step_hits", "cache_source", "image_bytes", "started_at"];
+const AFTER_PHASES: [&str; 14] = [
+    "bytes_down",
+    "bytes_up",
+    "steps",
+    "step_hits",
+    "cache_source",
+    "image_bytes",
+    "started_at",
+    "steal",
+    "cpu_wait",
+    "io_wait",
+    "memory_wait",
+    "load",
+    "throttled",
+    "clock_moved_s",
+];
 const PHASES: [&str; 9] = [
     "run",
     "sample",
@@ -105,6 +119,14 @@ fn sample_row(run: &str, sample: &Sample) -> Vec<String> {
         sample.cache_source.clone(),
         optional(sample.image_bytes),
         sample.started_at.clone(),
+    ]);
+    let noise = sample.noise.unwrap_or_default();
+    let shares = [noise.steal, noise.cpu, noise.io, noise.memory];
+    row.extend(shares.map(|share| optional(share.map(|share| format!("{share:.4}")))));
+    row.extend([
+        optional(noise.load),
+        optional(noise.throttled),
+        optional(noise.clock_moved_s.map(seconds)),
     ]);
     row
 }

@@ -2,7 +2,7 @@
 //! schema that is committed as `docs/report.schema.json`.
 
 use super::{Format, Link, Model, Quality, ReportError, ReportFile, Unsupported};
-use crate::decision::{Deploy, Group, LinkModel, Trade, Weighted};
+use crate::decision::{Deploy, Disturbance, Drift, Group, LinkModel, Trade, Weighted};
 use crate::model::event::Ending;
 use crate::model::{Builder, Phase, Prices, Severity, State, Status};
 use schemars::JsonSchema;
@@ -60,6 +60,11 @@ struct Report<'a> {
     deploys: &'a [Deploy],
     /// Build against deploy; empty where the run has one workload.
     trade: &'a [Trade],
+    /// Samples that something beside the job disturbed, and the verdicts without them.
+    disturbance: &'a Disturbance,
+    /// How times changed over the rounds; absent below three rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drift: Option<&'a Drift>,
     /// What would change the verdicts, in sentences.
     outlook: Vec<&'a str>,
     /// What was noticed, the gravest first.
@@ -237,6 +242,8 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
         link_models: &model.decision.link_models,
         deploys: &model.decision.deploys,
         trade: &model.decision.trade,
+        disturbance: &model.decision.disturbance,
+        drift: model.decision.drift.as_ref(),
         findings: model
             .findings
             .iter()

@@ -4,7 +4,7 @@ use super::columns::{self, Column, Layout};
 use super::findings::{FindingGroup, LostGroup};
 use super::model::{Model, Scope, Unsupported, plural};
 use super::text::{self, NOT_MEASURED, markdown};
-use super::{Format, ReportError, ReportFile, deploy};
+use super::{Format, ReportError, ReportFile, deploy, disturbance};
 use crate::decision::{Deploy, Group, Row};
 use crate::model::{Phase, Severity};
 use std::collections::BTreeMap;
@@ -106,6 +106,9 @@ fn head(lines: &mut Vec<String>, model: &Model<'_>) -> LeftOut {
     }
     for sentence in kept {
         lines.push(format!("- {}", model.with_names(sentence, markdown, ("**", "**"))));
+    }
+    if let Some(sentence) = disturbance::sentence(model.decision) {
+        lines.push(format!("- {}", model.with_names(&sentence, markdown, ("**", "**"))));
     }
     if model.run.is_partial() {
         let reason = match model.run.reason.as_str() {

@@ -9,6 +9,7 @@ mod columns;
 pub mod comparison;
 mod csv;
 mod deploy;
+mod disturbance;
 mod findings;
 mod html;
 mod json;

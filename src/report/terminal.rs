@@ -4,7 +4,7 @@
 use super::findings::FindingGroup;
 use super::model::{Model, plural};
 use super::text;
-use super::{FORMATS, columns};
+use super::{FORMATS, columns, disturbance};
 use crate::decision::{Group, Saving, Verdict, Weighted};
 use crate::model::{Severity, Status};
 use columns::{Column, Layout};
@@ -268,6 +268,10 @@ fn verdict(page: &mut Page, model: &Model<'_>) {
     page.heading("Verdict");
     for sentence in &model.sentences {
         let plain = model.with_names(sentence, |text| text::visible(text).into_owned(), ("", ""));
+        page.wrapped("  ", "  ", &plain);
+    }
+    if let Some(sentence) = disturbance::sentence(model.decision) {
+        let plain = model.with_names(&sentence, |text| text::visible(text).into_owned(), ("", ""));
         page.wrapped("  ", "  ", &plain);
     }
     if model.run.is_partial() {

@@ -2,12 +2,14 @@
 //!
 //! Everything is "not known" where the kernel does not count it.
 
-use std::time::Instant;
+use crate::model::Noise;
+use std::time::{Instant, SystemTime};
 
 /// The kernel's counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
     at: Instant,
+    wall: SystemTime,
     counters: Counters,
 }
 
@@ -24,6 +26,8 @@ pub struct Counters {
     pub memory_us: Option<u64>,
     /// Tasks that run or wait, averaged over a minute.
     pub load: Option<f64>,
+    /// How often processors were slowed down for their heat, each core for itself.
+    pub throttled: Option<u64>,
 }
 
 /// Processor time in ticks.
@@ -35,22 +39,8 @@ pub struct Ticks {
     pub stolen: u64,
 }
 
-/// What happened between two readings: shares of the time, from 0 to 1.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Noise {
-    /// Share of processor time that the hypervisor took.
-    pub steal: Option<f64>,
-    /// Share of the time in which something waited for a processor. A build that uses every
-    /// processor raises it as well.
-    pub cpu: Option<f64>,
-    /// Share of the time in which something waited for a disk.
-    pub io: Option<f64>,
-    /// Share of the time in which something waited for memory.
-    pub memory: Option<f64>,
-}
-
 impl Reading {
-    /// Reads `/proc`.
+    /// Reads `/proc` and, for throttling, `/sys`.
     pub fn take() -> Self {
         let read = |path: &str| std::fs::read_to_string(path).ok();
         let counters = Counters::parse(
@@ -62,7 +52,8 @@ impl Reading {
             ],
             read("/proc/loadavg").as_deref(),
         );
-        Self { at: Instant::now(), counters }
+        let counters = Counters { throttled: throttled(), ..counters };
+        Self { at: Instant::now(), wall: SystemTime::now(), counters }
     }
 
     /// Tasks that run or wait, averaged over a minute.
@@ -73,7 +64,12 @@ impl Reading {
     /// What happened between an earlier reading and this one.
     pub fn since(&self, earlier: &Self) -> Noise {
         let elapsed_s = self.at.saturating_duration_since(earlier.at).as_secs_f64();
-        self.counters.since(&earlier.counters, elapsed_s)
+        let by_the_wall_s = match self.wall.duration_since(earlier.wall) {
+            Ok(forward) => forward.as_secs_f64(),
+            Err(back) => -back.duration().as_secs_f64(),
+        };
+        let clock_moved_s = Some(by_the_wall_s - elapsed_s);
+        Noise { clock_moved_s, ..self.counters.since(&earlier.counters, elapsed_s) }
     }
 }
 
@@ -88,6 +84,7 @@ impl Counters {
             io_us,
             memory_us,
             load: loadavg.and_then(|text| text.split_whitespace().next()?.parse().ok()),
+            throttled: None,
         }
     }
 
@@ -107,6 +104,12 @@ impl Counters {
             cpu: stall(self.cpu_us, earlier.cpu_us),
             io: stall(self.io_us, earlier.io_us),
             memory: stall(self.memory_us, earlier.memory_us),
+            load: earlier.load,
+            throttled: self
+                .throttled
+                .zip(earlier.throttled)
+                .and_then(|(now, then)| now.checked_sub(then)),
+            clock_moved_s: None,
         }
     }
 }
@@ -125,6 +128,16 @@ fn ticks(stat: &str) -> Option<Ticks> {
     // Kernels before 2.6.11 do not count it.
     let stolen = *fields.get(7)?;
     Some(Ticks { all: fields.iter().sum(), stolen })
+}
+
+/// Sum over all cores. Not there in most virtual machines.
+fn throttled() -> Option<u64> {
+    let processors = std::fs::read_dir("/sys/devices/system/cpu").ok()?;
+    let counts = processors.flatten().filter_map(|processor| {
+        let file = processor.path().join("thermal_throttle/core_throttle_count");
+        std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok()
+    });
+    counts.reduce(|sum, count| sum.saturating_add(count))
 }
 
 /// `some avg10=… avg60=… avg300=… total=MICROSECONDS`
@@ -162,6 +175,7 @@ mod tests {
                 io_us: None,
                 memory_us: Some(575_540),
                 load: Some(11.51),
+                throttled: None,
             }
         );
     }
@@ -184,13 +198,16 @@ mod tests {
             ticks: Some(Ticks { all: 4_138_322, stolen: 633 }),
             cpu_us: Some(3_690_562_163),
             memory_us: Some(575_540),
+            throttled: Some(3),
             ..before
         };
+        let before = Counters { throttled: Some(1), ..before };
         let noise = after.since(&before, 1.0);
         assert_eq!(noise.steal, Some(0.05));
         assert_eq!(noise.cpu, Some(0.5));
         assert_eq!(noise.io, None);
         assert_eq!(noise.memory, Some(0.0));
+        assert_eq!((noise.load, noise.throttled), (Some(11.51), Some(2)));
     }
 
     #[test]
@@ -200,6 +217,17 @@ mod tests {
         assert_eq!(before.since(&before, 1.0).steal, None);
         let restarted = Counters { cpu_us: Some(1), ..before };
         assert_eq!(restarted.since(&before, 1.0).cpu, None);
+    }
+
+    #[test]
+    fn a_clock_that_was_moved_is_seen() {
+        let before = Reading::take();
+        let minute = std::time::Duration::from_secs(60);
+        for (wall, moved_s) in [(before.wall - minute, -61.0), (before.wall + minute, 59.0)] {
+            let at = before.at + std::time::Duration::from_secs(1);
+            let after = Reading { at, wall, ..before };
+            assert_eq!(after.since(&before).clock_moved_s, Some(moved_s));
+        }
     }
 
     #[test]

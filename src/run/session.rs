@@ -68,6 +68,7 @@ pub async fn sample(
         started_at: stamp(clock.wall()),
         reset_s: 0.0,
         overhead_s: 0.0,
+        noise: None,
         findings: Vec::new(),
     };
     let mut session = Session {
@@ -122,6 +123,7 @@ pub async fn sample(
     }
     sample.phases = session.record.phases;
     sample.steps = session.record.steps;
+    sample.noise = session.around.noise;
     sample.reset_s = session.reset.as_secs_f64();
     let whole = (clock.now() - began).as_secs_f64();
     sample.overhead_s = (whole - sample.total_s() - sample.reset_s).max(0.0);

@@ -2,10 +2,11 @@
 
 use super::Section;
 use super::markup::{Cell, Head, Table, figure, heading, note};
+use crate::decision::FALSE_ALARM;
 use crate::model::Severity;
 use crate::model::plan::LinkPlan;
 use crate::report::chart::Part;
-use crate::report::model::Model;
+use crate::report::model::{Model, plural};
 use crate::report::text::{self, NOT_MEASURED};
 use crate::report::{FindingGroup, ReportError};
 
@@ -24,9 +25,81 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
         }
         None => html += &note("n/a: it takes two rounds with samples that count."),
     }
+    html += &drift(model);
+    html += &disturbed(model);
     html += &order(model);
     html += &machine(model);
     Ok(Some(html))
+}
+
+/// The test of the drift in words.
+fn drift(model: &Model<'_>) -> String {
+    let Some(drift) = &model.decision.drift else { return String::new() };
+    let words = drift.in_words();
+    note(&if drift.is_shown() {
+        format!("Drift is shown: {words}. Savings are paired within rounds and stand.")
+    } else {
+        format!("No drift is shown: {words}; less than {FALSE_ALARM} would show one.")
+    })
+}
+
+/// Most disturbed samples that are listed; all of them are in report.json.
+const DISTURBED_LISTED: usize = 20;
+
+fn disturbed(model: &Model<'_>) -> String {
+    let html = heading(3, "Disturbed samples");
+    let disturbance = &model.decision.disturbance;
+    if disturbance.samples.is_empty() {
+        return html
+            + &note(
+                "None: no steal, no want of memory, no work of others on the engine, no clock that \
+                 was moved, no heat, and no sample that waited much longer than its cell's others.",
+            );
+    }
+    let samples = disturbance.samples.iter().take(DISTURBED_LISTED).map(|one| {
+        vec![
+            Cell::text(&one.sample.to_string()),
+            Cell::text(&one.round.to_string()),
+            Cell::text(&one.cell),
+            Cell::text(&one.reasons.join("; ")),
+        ]
+    });
+    let samples = Table {
+        caption: format!(
+            "{} of {}",
+            disturbance.samples.len().min(DISTURBED_LISTED),
+            plural(disturbance.samples.len(), "disturbed sample")
+        ),
+        heads: vec![
+            Head::number("sample"),
+            Head::number("round").less(),
+            Head::words("cell"),
+            Head::words("what disturbed it"),
+        ],
+        rows: samples.collect(),
+    };
+    let verdicts = disturbance.verdicts.iter().map(|one| {
+        let saving = one.without.as_ref();
+        vec![
+            Cell::text(&[&*one.workload, &one.link, &one.engine].join(" · ")),
+            Cell::text(&format!("{} ({})", one.strategy, one.builder)),
+            Cell::text(one.with.label()),
+            Cell::parts(text::verdict_parts(saving)).toned(super::tone(saving)),
+            Cell::text(&saving.map_or(0, |saving| saving.pairs).to_string()),
+        ]
+    });
+    let verdicts = Table {
+        caption: "Verdicts with them, as they stand above, and without them".to_owned(),
+        heads: vec![
+            Head::words("workload · link · engine"),
+            Head::words("strategy"),
+            Head::words("with"),
+            Head::words("without"),
+            Head::number("rounds without").less(),
+        ],
+        rows: verdicts.collect(),
+    };
+    html + &samples.prose() + &verdicts.html()
 }
 
 fn findings(model: &Model<'_>) -> String {

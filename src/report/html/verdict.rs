@@ -4,7 +4,7 @@ use super::Section;
 use super::markup::{Cell, Head, Table, heading};
 use crate::decision::{Verdict, Weighted};
 use crate::report::model::{Model, Scope};
-use crate::report::{ReportError, columns, text};
+use crate::report::{ReportError, columns, disturbance, text};
 
 pub(super) const SECTION: Section = Section { id: "verdict", title: "Verdict", html };
 
@@ -19,6 +19,9 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
     }
     if model.scopes.len() > 1 {
         html += &overview(model).html();
+    }
+    if let Some(sentence) = disturbance::sentence(model.decision) {
+        html += &format!("<p>{}</p>\n", named(model, &sentence));
     }
     for scope in &model.scopes {
         html += &heading(3, &scope.title);

@@ -11,6 +11,7 @@ mod disk;
 mod engine;
 mod exporters;
 mod load;
+mod noise;
 mod pressure;
 mod registry;
 mod steal;
@@ -25,6 +26,7 @@ pub use subject::examine;
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::time::Duration;
 use subject::Subject;
 
 /// Version of [`Examination`].
@@ -54,6 +56,27 @@ const CHECKS: [Check; 13] = [
     pressure::CHECK,
     clock::CHECK,
 ];
+
+/// What is looked at where only the noise is asked for.
+const NOISE_CHECKS: [Check; 4] = [load::CHECK, steal::CHECK, pressure::CHECK, noise::CHECK];
+
+/// How much is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything that a run needs.
+    Everything,
+    /// Which differences this machine can show, watched for so long.
+    Noise(Duration),
+}
+
+impl Extent {
+    fn checks(self) -> &'static [Check] {
+        match self {
+            Self::Everything => &CHECKS,
+            Self::Noise(_) => &NOISE_CHECKS,
+        }
+    }
+}
 
 /// How good something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]

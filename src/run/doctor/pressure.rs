@@ -1,7 +1,7 @@
 //! Whether work on this machine waits for processors, disks or memory.
 
 use super::{Check, Line, percent};
-use crate::run::machine::Noise;
+use crate::model::Noise;
 use futures_util::FutureExt;
 
 pub(super) const CHECK: Check =
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn waiting_is_warned_of_and_what_is_not_counted_is_said() {
-        let quiet = Noise { cpu: Some(0.0), io: Some(0.01), memory: None, steal: None };
+        let quiet = Noise { cpu: Some(0.0), io: Some(0.01), ..Noise::default() };
         assert_eq!(judge(&quiet).state, State::Ok);
         assert_eq!(
             judge(&quiet).found,

@@ -1,15 +1,16 @@
 //! What checks look at, from the first thing that is made for them to the last that is removed.
 
-use super::{CHECKS, Examination, Line};
+use super::{Examination, Extent, Line};
 use crate::engine::{self, Activity, Engine, EngineError, EngineFacts, EngineHost, activity};
 use crate::link::{Limiter, Shape};
+use crate::model::Noise;
 use crate::model::plan::EnginePlan;
 use crate::model::{Builder, Plan};
 use crate::run::bench::{Begun, Bench, Site, Sites, World};
 use crate::run::clock::SystemClock;
 use crate::run::ledger::{self, Ledger};
 use crate::run::lifecycle::{self, Hosts};
-use crate::run::machine::{Noise, Reading};
+use crate::run::machine::Reading;
 use crate::run::{RunError, cleanup, sites};
 use crate::{registry, storage, workspace};
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// What checks look at.
 pub(super) struct Subject<'a> {
     pub(super) plan: &'a Plan,
+    pub(super) extent: Extent,
     /// What went on before we did anything.
     pub(super) noise: Noise,
     pub(super) load: Option<f64>,
@@ -111,6 +113,7 @@ impl Subject<'_> {
 /// workloads is built. `None` if it was cancelled; everything is put back then as well.
 pub async fn examine(
     plan: &Plan,
+    extent: Extent,
     cancel: &CancellationToken,
 ) -> Result<Option<Examination>, RunError> {
     let earlier = Reading::take();
@@ -128,7 +131,7 @@ pub async fn examine(
     let scratch = lifecycle::scratch(&plan.run);
     let ledger = Ledger::create(&ledger::folder(), &lifecycle::header(plan, &hosts, &scratch))?;
     let watched = Watched { noise: now.since(&earlier), load: now.load(), engines };
-    let lines = with_scratch(plan, watched, hosts, (&scratch, &ledger), cancel).await;
+    let lines = with_scratch(plan, extent, watched, hosts, (&scratch, &ledger), cancel).await;
     let removed = workspace::remove(&scratch);
     let open = ledger.is_open();
     if lines.is_ok() && removed.is_ok() && !open {
@@ -162,6 +165,7 @@ async fn ask(plan: &Plan, name: &str, engine: &EnginePlan) -> Result<Answered, E
 
 async fn with_scratch(
     plan: &Plan,
+    extent: Extent,
     watched: Watched,
     hosts: Hosts,
     (scratch, ledger): (&Path, &Ledger),
@@ -187,6 +191,7 @@ async fn with_scratch(
     }
     let mut subject = Subject {
         plan,
+        extent,
         noise: watched.noise,
         load: watched.load,
         engines: watched.engines,
@@ -243,7 +248,7 @@ async fn building(subject: &Subject<'_>) -> BTreeMap<String, Result<EngineFacts,
 
 async fn every_check(subject: &Subject<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
-    for check in &CHECKS {
+    for check in subject.extent.checks() {
         let found = (check.run)(subject).await;
         lines.extend(found.into_iter().map(|line| Line { check: check.id.to_owned(), ..line }));
     }

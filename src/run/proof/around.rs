@@ -1,9 +1,9 @@
-//! What happened around the job: traps 21, 25, 26 and 34.
+//! What happened around the job: traps 21, 25, 26 and 34, the clock, and heat.
 
 use super::Examination;
 use crate::model::Builder;
+use crate::model::Noise;
 use crate::model::finding as kinds;
-use crate::run::machine::Noise;
 
 impl Examination<'_> {
     /// Trap 21.
@@ -43,6 +43,19 @@ impl Examination<'_> {
         for detail in seen {
             self.note(&kinds::OTHER_WORK, detail);
         }
+        if let Some(noise) = &around.noise {
+            self.clock_and_heat(noise);
+        }
+    }
+
+    fn clock_and_heat(&mut self, noise: &Noise) {
+        if let Some(moved_s) = noise.clock_moved_s.filter(|moved_s| moved_s.abs() > CLOCK_S) {
+            let way = if moved_s < 0.0 { "back" } else { "forward" };
+            self.note(&kinds::CLOCK_MOVED, format!("{:.1} s {way}", moved_s.abs()));
+        }
+        if let Some(times) = noise.throttled.filter(|times| *times > 0) {
+            self.note(&kinds::THROTTLED, format!("{times} times"));
+        }
     }
 }
 
@@ -50,6 +63,10 @@ impl Examination<'_> {
 const STEAL: f64 = 0.02;
 /// Share of the time in which something may wait for memory before it is said.
 const MEMORY: f64 = 0.05;
+
+/// Seconds that the clocks may lie apart before it is said: what keeps a clock in time moves it by
+/// at most half a second in a thousand (adjtimex(2)), and jobs take minutes.
+const CLOCK_S: f64 = 0.5;
 
 /// What of a machine's readings cannot come from the job itself. A build may well use every
 /// processor and the disk, so that waiting for these says nothing about others.
@@ -73,7 +90,13 @@ mod tests {
 
     #[test]
     fn only_what_a_build_cannot_cause_itself_is_said() {
-        let noise = Noise { steal: Some(0.01), cpu: Some(1.0), io: Some(0.9), memory: Some(0.05) };
+        let noise = Noise {
+            steal: Some(0.01),
+            cpu: Some(1.0),
+            io: Some(0.9),
+            memory: Some(0.05),
+            ..Noise::default()
+        };
         assert_eq!(too_busy(&noise), Vec::<String>::new());
         let noise = Noise { steal: Some(0.1), memory: Some(0.2), ..noise };
         assert_eq!(

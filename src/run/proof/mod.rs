@@ -17,10 +17,11 @@ pub use inputs::differing;
 pub use run_level::run_level;
 
 use super::job::JobRecord;
-use super::machine::Noise;
 use crate::engine::{ImageFacts, Snapshot};
 use crate::model::plan::Workload;
-use crate::model::{Cell, Finding, FindingKind, ImageRef, Severity, State, Step, StepRecord};
+use crate::model::{
+    Cell, Finding, FindingKind, ImageRef, Noise, Severity, State, Step, StepRecord,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a candidate's seeding left, and what it was built from.

@@ -1,7 +1,8 @@
 //! What only all samples together show: traps 12, 14, 27 and 30. Pure, from the journal alone.
 
+use crate::decision;
 use crate::model::finding as kinds;
-use crate::model::{Cell, CellKey, Event, Finding, Phase, Plan, Sample, State, Status};
+use crate::model::{Cell, CellKey, Event, Finding, Phase, Plan, Sample, State, Status, sample};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Findings about the whole run.
@@ -14,12 +15,13 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
                 cells.entry(sample.cell.key()).or_default().push(sample);
             }
             Event::Unsupported { what, reason, advice, finding, .. } => {
-                let detail = format!("{what}: {reason}. {advice}");
+                let detail = format!("{what}: {}. {advice}", reason.trim_end_matches('.'));
                 findings.push(Finding { id: finding.clone(), detail });
             }
             _ => {}
         }
     }
+    findings.extend(drifted(events));
     for samples in cells.values() {
         findings.extend(hits_come_and_go(samples));
         let [first, ..] = samples.as_slice() else { continue };
@@ -32,14 +34,25 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
     findings
 }
 
+/// Whether times drift over the rounds, paired or not.
+fn drifted(events: &[Event]) -> Option<Finding> {
+    let samples = events.iter().filter_map(|event| match event {
+        Event::SampleFinished { sample } => Some(sample.as_ref()),
+        _ => None,
+    });
+    let drift = decision::drift(sample::standing(samples))?;
+    drift.is_shown().then(|| Finding::new(&kinds::DRIFT, drift.in_words()))
+}
+
 /// Trap 14. Samples that are invalid count here: that they are may be the very reason.
 fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
-    let mut seen: BTreeMap<BTreeSet<(&str, u32)>, Vec<u32>> = BTreeMap::new();
+    // A job may build several times: what the first build did not find, the next one may.
+    let mut seen: BTreeMap<BTreeSet<(u32, &str, u32)>, Vec<u32>> = BTreeMap::new();
     for sample in samples {
         if matches!(sample.status, Status::Ok | Status::Invalid) {
             let content = sample.steps.iter().filter(|step| step.makes_content());
             let hits = content.filter(|step| step.hit);
-            let hits = hits.map(|step| (step.stage.as_str(), step.step)).collect();
+            let hits = hits.map(|step| (step.build, step.stage.as_str(), step.step)).collect();
             seen.entry(hits).or_default().push(sample.sample);
         }
     }
@@ -57,19 +70,24 @@ fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
     Some(Finding::new(&kinds::HITS_COME_AND_GO, detail))
 }
 
+/// Share of a job without cache from which on leaving a cache behind takes time to speak of.
+const WORTH_NAMING: f64 = 0.01;
+
 /// Trap 12. Only where a cache is found: whoever leaves the first one cannot save by it.
 fn export_outweighs_saving(samples: &[&Sample], baseline: &[&Sample]) -> Option<Finding> {
     let by_round: BTreeMap<u32, &Sample> =
         baseline.iter().filter(|sample| sample.counts()).map(|s| (s.round, *s)).collect();
-    let (mut exports, mut finds, mut pairs) = (0.0, 0.0, 0.0);
+    let (mut exports, mut finds, mut colds, mut pairs) = (0.0, 0.0, 0.0, 0.0);
     for sample in samples.iter().filter(|s| s.counts() && s.cell.state == State::Steady) {
         let Some(cold) = by_round.get(&sample.round) else { continue };
         let export = leaving_s(sample);
         exports += export;
+        colds += cold.total_s();
         finds += cold.total_s() - (sample.total_s() - export);
         pairs += 1.0;
     }
-    if pairs < 1.0 || exports <= 0.0 || exports <= finds {
+    // Of nothing to speak of it cannot be said that it takes longer.
+    if pairs < 1.0 || exports <= WORTH_NAMING * colds || exports <= finds {
         return None;
     }
     let saves = match finds > 0.0 {

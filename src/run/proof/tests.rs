@@ -197,3 +197,17 @@ fn a_cache_that_stayed_the_same_although_steps_ran_was_not_left() {
         assert!(found[0].starts_with("cache-not-left"), "{found:?}");
     }
 }
+
+#[test]
+fn a_clock_that_was_moved_and_heat_are_said() {
+    let with = |clock_moved_s, throttled| {
+        let mut case = case(State::Cold);
+        let noise = Noise { clock_moved_s: Some(clock_moved_s), throttled, ..Noise::default() };
+        case.around.noise = Some(noise);
+        noticed(case)
+    };
+    // What keeps a clock in time moves it this little.
+    assert_eq!(with(0.4, Some(0)), Vec::<String>::new());
+    assert_eq!(with(-3600.0, None), ["clock-moved: 3600.0 s back"]);
+    assert_eq!(with(0.6, Some(2)), ["clock-moved: 0.6 s forward", "throttled: 2 times"]);
+}
