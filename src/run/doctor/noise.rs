@@ -26,6 +26,8 @@ const ROUNDS: f64 = 10.0;
 const LEAST_PAIRS: usize = 5;
 /// A difference that must be this large to be shown is more than many caches save.
 const FELT: f64 = 0.10;
+/// How often the short kinds of work are done for each build, which takes longer.
+const FOR_EACH_BUILD: usize = 4;
 /// Bytes that are hashed, and bytes that are written and forced to the disk, each time: some tenths
 /// of a second, as a short step of a build takes.
 const HASHED: usize = 64 << 20;
@@ -74,9 +76,11 @@ async fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let mut count = 0;
     while began.elapsed() < watched {
         count += 1;
-        processor.took(apart(hash).await);
-        let folder = subject.bench.scratch.to_owned();
-        disk.took(apart(move || write(&folder)).await);
+        for _ in 0..FOR_EACH_BUILD {
+            processor.took(apart(hash).await);
+            let folder = subject.bench.scratch.to_owned();
+            disk.took(apart(move || write(&folder)).await);
+        }
         for (work, site, builder) in builds.iter_mut().filter(|(work, ..)| work.failed.is_none()) {
             work.took(build(subject, site, *builder, count).await);
         }
