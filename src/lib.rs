@@ -17,6 +17,7 @@ pub mod model;
 pub mod registry;
 pub mod report;
 pub mod run;
+pub mod secret;
 pub mod stats;
 pub mod storage;
 pub mod strategy;

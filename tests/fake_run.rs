@@ -62,6 +62,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         dockerfile: place.path("context/Dockerfile"),
         target: None,
         build_args: BTreeMap::new(),
+        secret_args: BTreeMap::new(),
         stages: vec!["builder".to_owned()],
         bases: Vec::new(),
         layout,

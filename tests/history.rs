@@ -235,6 +235,7 @@ fn workload(folder: &Path, dockerfile: &str) -> Workload {
         dockerfile: top.join(dockerfile),
         target: None,
         build_args: BTreeMap::new(),
+        secret_args: BTreeMap::new(),
         stages: Vec::new(),
         bases: Vec::new(),
         layout: Vec::new(),

@@ -78,6 +78,8 @@ pub fn of_run(error: &RunError) -> Exit {
         RunError::Workspace(_)
         | RunError::Journal(_)
         | RunError::Changed(_)
+        | RunError::Secret { .. }
+        | RunError::SecretInPlan { .. }
         | RunError::UnknownStrategy(_) => Exit::Usage,
         RunError::Ledger(_) | RunError::Report(_) | RunError::Scratch { .. } => Exit::Fault,
     }

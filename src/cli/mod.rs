@@ -16,6 +16,7 @@ mod run;
 use crate::config::ConfigError;
 use crate::run::RunError;
 use crate::run::comparable::NotComparable;
+use crate::secret::{self, Redacting};
 use clap::{Parser, Subcommand};
 use exit::Exit;
 use std::process::ExitCode;
@@ -93,9 +94,11 @@ impl CliError {
 /// Runs the command that the process was called with.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
+    secret::keep_environment();
     let filter =
         EnvFilter::try_from_env("BREAKEVEN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).init();
+    let stderr = || Redacting(std::io::stderr());
+    tracing_subscriber::fmt().with_writer(stderr).with_env_filter(filter).init();
     let result = match command {
         Command::Init(args) => init::run(&args),
         Command::Plan(args) => plan::run(&args),

@@ -3,6 +3,7 @@
 use super::CliError;
 use crate::report::{self, Model, Style};
 use crate::run::{Published, RunError};
+use crate::secret::redacted;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
@@ -12,7 +13,7 @@ const WIDTH: usize = 120;
 /// Writes data. A reader that has seen enough (`| head`) is no error.
 pub fn data(text: &str) -> Result<(), CliError> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(redacted(text).as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(CliError::Io { operation: "write to stdout".to_owned(), source: error })
         }
@@ -23,7 +24,7 @@ pub fn data(text: &str) -> Result<(), CliError> {
 /// Writes a line for people.
 pub fn message(text: &str) {
     // Where stderr is closed nobody is told of it either.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", redacted(text));
 }
 
 /// Writes the report of a run.

@@ -147,6 +147,7 @@ fn commands(
         dockerfile: dockerfile.as_deref(),
         target: workload.target.as_deref(),
         build_args: &workload.build_args,
+        secret_args: &workload.secret_args,
         variables: None,
     };
     shell::commands(&strategy.steps(&job), &build)

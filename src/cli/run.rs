@@ -10,7 +10,7 @@ use crate::model::event::Ending;
 use crate::model::{Event, Plan};
 use crate::run::journal::Journal;
 use crate::run::resume::{self, Changed};
-use crate::run::{self, Hosts, RunError, difference, interrupt};
+use crate::run::{self, Hosts, RunError, difference, interrupt, secrets};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
@@ -61,6 +61,7 @@ pub(super) struct Was {
 
 /// Measures a plan into a directory of its own.
 pub(super) async fn begin(mut plan: Plan, out: &Path, was: &Was) -> Result<run::Outcome, CliError> {
+    secrets::keep(&plan)?;
     let cancel = listen()?;
     let (hosts, facts) = open(&plan).await?;
     plan.facts = facts;
@@ -94,6 +95,7 @@ fn go_on(dir: &Path, retry_failed: bool) -> Result<Exit, CliError> {
         output::show(&published, dir)?;
         return Ok(Exit::Done);
     }
+    secrets::keep(&plan)?;
     let mut differences: Vec<String> = of_version(&plan).into_iter().collect();
     differences.extend(of_config(&plan)?);
     let outcome = runtime()?.block_on(async {

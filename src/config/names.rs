@@ -41,6 +41,15 @@ pub(super) fn is_repository_part(part: &str) -> bool {
 pub(super) const REPOSITORY_PART: &str =
     "lower-case letters and digits, with single `.`, `_` or `-` between them";
 
+/// The name of an environment variable, as shells have it.
+pub(super) fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What [`is_variable`] wants.
+pub(super) const VARIABLE: &str = "letters, digits and `_`, no digit first";
+
 fn starts_alphanumeric(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
@@ -63,6 +72,10 @@ mod tests {
         }
         for bad in ["", ".x", "-x", "feature/x", "a+b", &"a".repeat(129)] {
             assert!(!is_tag(bad), "{bad}");
+        }
+        assert!(is_variable("TOKEN_2") && is_variable("_x"));
+        for bad in ["", "2x", "a-b", "a b", "$(x)", "é"] {
+            assert!(!is_variable(bad), "{bad}");
         }
         assert!(is_word("deps-2") && !is_word("a,b") && !is_word("a/b") && !is_word("*"));
     }

@@ -95,12 +95,31 @@ pub struct Workload {
     pub dockerfile: Option<String>,
     /// The stage to build (`--target`); the last one if absent.
     pub target: Option<String>,
-    /// Build arguments (`--build-arg`).
+    /// Build arguments (`--build-arg`): texts, or `{ env = "NAME" }` for a secret one.
     #[serde(default)]
-    pub build_args: BTreeMap<String, String>,
+    pub build_args: BTreeMap<String, BuildArg>,
     /// Stages whose images stage strategies carry; if absent, the named stages that the final one
     /// is made from.
     pub stages: Option<Vec<String>>,
+}
+
+/// A build argument.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum BuildArg {
+    /// Its value.
+    Value(String),
+    /// A secret one.
+    Secret(SecretArg),
+}
+
+/// A secret build argument. Its value comes from the environment and appears in no file, log,
+/// report or printed command.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretArg {
+    /// The environment variable that holds the value, of at least 8 characters.
+    pub env: String,
 }
 
 /// Which changes are measured.

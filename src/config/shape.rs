@@ -63,6 +63,7 @@ fn described(schema: &Json) -> String {
         "array" if kind(&schema["items"]) == "string" => "a list of texts, such as [\"a\", \"b\"]",
         "array" => "a list",
         "word" => return format!("one of {}", listed(words(schema))),
+        "choice" if has_text(schema) => "a text or a table",
         _ => "a table",
     };
     match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
@@ -70,6 +71,11 @@ fn described(schema: &Json) -> String {
         (Some(least), None) => format!("{noun}, at least {least}"),
         _ => noun.to_owned(),
     }
+}
+
+/// Whether a text is one of the alternatives.
+fn has_text(schema: &Json) -> bool {
+    schema["anyOf"].as_array().into_iter().flatten().any(|one| kind(one) == "string")
 }
 
 fn kind_of(value: &DeValue<'_>) -> &'static str {

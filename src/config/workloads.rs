@@ -70,7 +70,8 @@ fn check(
             return None;
         }
     };
-    let parsed = match Dockerfile::parse(&text, &workload.build_args) {
+    let (build_args, secret_args) = arguments(document, name, workload);
+    let parsed = match Dockerfile::parse(&text, &build_args) {
         Ok(parsed) => parsed,
         Err(error) => {
             document.problem(
@@ -98,11 +99,39 @@ fn check(
         context,
         dockerfile: dockerfile.canonicalize().unwrap_or(dockerfile),
         target: workload.target.clone(),
-        build_args: workload.build_args.clone(),
+        build_args,
+        secret_args,
         stages,
         bases: parsed.bases(last),
         layout: parsed.layout(last),
     })
+}
+
+/// Build arguments that are written in the file, and the variables that hold the secret ones.
+fn arguments(
+    document: &mut Document,
+    name: &str,
+    workload: &schema::Workload,
+) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
+    let (mut plain, mut secret) = (BTreeMap::new(), BTreeMap::new());
+    for (argument, value) in &workload.build_args {
+        match value {
+            schema::BuildArg::Value(value) => drop(plain.insert(argument.clone(), value.clone())),
+            schema::BuildArg::Secret(from) => {
+                for (what, variable) in [("argument", argument), ("`env`", &from.env)] {
+                    if !names::is_variable(variable) {
+                        document.problem(
+                            &["workload", name, "build_args", argument],
+                            format!("{variable:?} cannot be the {what} of a secret"),
+                            format!("allowed: {}", names::VARIABLE),
+                        );
+                    }
+                }
+                secret.insert(argument.clone(), from.env.clone());
+            }
+        }
+    }
+    (plain, secret)
 }
 
 /// A workload whose Dockerfile was another: as a commit has it. The error says what is wrong.

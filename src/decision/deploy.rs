@@ -263,6 +263,7 @@ mod tests {
             dockerfile: "/w/Dockerfile".into(),
             target: None,
             build_args: std::collections::BTreeMap::new(),
+            secret_args: std::collections::BTreeMap::new(),
             stages: Vec::new(),
             bases: Vec::new(),
             layout: vec![stage("builder", None, 3), stage("base", None, 2), stage("2", Some(1), 4)],

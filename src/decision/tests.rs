@@ -630,6 +630,7 @@ fn deploy_and_trade_come_from_what_a_cold_job_pushes() {
         dockerfile: "/w/Dockerfile".into(),
         target: None,
         build_args: BTreeMap::new(),
+        secret_args: BTreeMap::new(),
         stages: Vec::new(),
         bases: Vec::new(),
         layout: vec![stage.clone(); stages],

@@ -6,6 +6,7 @@ use super::records::{BuildRecord, Parser, RecordError};
 use super::{BuildOutcome, BuildRequest, EngineError, StepLog};
 use crate::model::CacheExport;
 use crate::registry::config_folder;
+use crate::secret;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -71,6 +72,7 @@ impl Buildx {
         }
         let mut child = command
             .args(arguments(request, &id_file))
+            .envs(request.build_args.iter().filter(|(name, value)| by_environment(name, value)))
             .env("DOCKER_HOST", host)
             .env_remove("DOCKER_CONTEXT")
             .env_remove("BUILDX_BUILDER")
@@ -176,7 +178,8 @@ fn arguments(request: &BuildRequest<'_>, id_file: &Path) -> Vec<OsString> {
         add("--target", target.into());
     }
     for (name, value) in request.build_args {
-        add("--build-arg", format!("{name}={value}").into());
+        let hidden = by_environment(name, value);
+        add("--build-arg", if hidden { name.into() } else { format!("{name}={value}").into() });
     }
     if request.inline_cache {
         add("--build-arg", "BUILDKIT_INLINE_CACHE=1".into());
@@ -205,6 +208,18 @@ fn arguments(request: &BuildRequest<'_>, id_file: &Path) -> Vec<OsString> {
     }
     arguments.push(request.context.into());
     arguments
+}
+
+/// Whether the client takes a build argument from its environment: a secret is not for the list of
+/// processes. What the client reads its own settings from stays as it is, so that an argument
+/// `PATH` or `HTTPS_PROXY` changes the build and not the client.
+fn by_environment(name: &str, value: &str) -> bool {
+    const OWN: [&str; 5] = ["DOCKER", "BUILDX", "BUILDKIT", "OTEL", "LD_"];
+    let upper = name.to_ascii_uppercase();
+    let of_client = matches!(&*upper, "PATH" | "HOME" | "TMPDIR" | "SSH_AUTH_SOCK")
+        || upper.ends_with("_PROXY")
+        || OWN.iter().any(|start| upper.starts_with(start));
+    secret::is_kept(value) && !of_client
 }
 
 /// A setting with a path in it. The client reads it as a line of CSV.
@@ -238,7 +253,7 @@ impl Reading {
         self.told = self.parser.images().len();
         let logs = self.parser.take_logs();
         if !logs.is_empty() {
-            log.line(String::from_utf8_lossy(&logs));
+            log.piece(String::from_utf8_lossy(&logs));
         }
     }
 
@@ -271,6 +286,16 @@ mod tests {
     use super::*;
     use crate::model::{Builder, CacheMode, ImageRef};
     use std::collections::BTreeMap;
+
+    #[test]
+    fn a_secret_is_hidden_from_the_list_of_processes_unless_the_client_would_take_it_for_its_own() {
+        secret::keep("proxy:canary@host");
+        assert!(by_environment("TOKEN", "proxy:canary@host"));
+        assert!(!by_environment("TOKEN", "plain"));
+        for name in ["PATH", "https_proxy", "DOCKER_HOST", "BUILDX_BUILDER"] {
+            assert!(!by_environment(name, "proxy:canary@host"), "{name}");
+        }
+    }
 
     fn caches(cache_folder: Option<&Path>, export: Option<&CacheExport>) -> Vec<String> {
         let request = BuildRequest {

@@ -256,8 +256,16 @@ pub struct StepLog(String);
 impl StepLog {
     /// Adds a line.
     pub fn line(&mut self, text: impl AsRef<str>) {
+        if !self.0.is_empty() && !self.0.ends_with('\n') {
+            self.0.push('\n');
+        }
         self.0.push_str(text.as_ref().trim_end());
         self.0.push('\n');
+    }
+
+    /// Adds output as it comes, in pieces that end anywhere.
+    pub fn piece(&mut self, text: impl AsRef<str>) {
+        self.0.push_str(text.as_ref());
     }
 
     /// The collected text.

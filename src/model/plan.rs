@@ -142,6 +142,9 @@ pub struct Workload {
     pub target: Option<String>,
     /// `--build-arg` values.
     pub build_args: BTreeMap<String, String>,
+    /// Secret `--build-arg`s, with the environment variable that holds the value of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret_args: BTreeMap<String, String>,
     /// Named stages whose images stage strategies carry, in Dockerfile order, final one excluded.
     pub stages: Vec<String>,
     /// The images named by FROM that are not stages.

@@ -1,6 +1,7 @@
 //! The user's credentials for a registry, from docker's configuration and its helpers.
 
 use super::RegistryError;
+use crate::secret;
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::secrets::RegistryAuth;
 use std::fmt;
@@ -103,9 +104,13 @@ pub async fn credential(
         .map_err(|error| refused(error.to_string(), &login))?;
     match answer {
         Ok(DockerCredential::UsernamePassword(user, password)) => {
+            secret::keep_login(&user, &password);
             Ok(Some(Credential::Password { user, password }))
         }
-        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::IdentityToken(token))),
+        Ok(DockerCredential::IdentityToken(token)) => {
+            secret::keep(&token);
+            Ok(Some(Credential::IdentityToken(token)))
+        }
         Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
         // A helper's word for "I have none for this registry".
         Err(CredentialRetrievalError::HelperFailure { stdout, .. })

@@ -1,6 +1,7 @@
 //! Carrying out one CI job: a strategy's steps one after another, each timed on its own.
 
 use super::clock::Clock;
+use super::secrets;
 use crate::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, ImageFacts, PushOutcome, StepLog,
 };
@@ -334,12 +335,13 @@ impl Runner<'_, '_> {
         }
         let workload = self.context.workload;
         let exported = self.exported();
+        let build_args = secrets::build_args(workload);
         let request = BuildRequest {
             builder: self.context.builder,
             context: &self.context.prepared.context,
             dockerfile: &self.context.prepared.dockerfile,
             target: step.target.as_deref().or(workload.target.as_deref()),
-            build_args: &workload.build_args,
+            build_args: &build_args,
             sources: &sources,
             tag: &step.tag,
             inline_cache: step.inline_cache,

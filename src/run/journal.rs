@@ -1,6 +1,7 @@
 //! The journal: one flushed line of JSON for every recorded event, and the plan beside it.
 
 use super::resume::Earlier;
+use super::secrets;
 use crate::model::event::JOURNAL_VERSION;
 use crate::model::plan::PLAN_VERSION;
 use crate::model::{Event, Plan};
@@ -163,11 +164,11 @@ impl Journal {
         std::mem::take(&mut self.earlier)
     }
 
-    /// Writes one line and has the disk confirm it. What was written of a line that does not fit
-    /// is taken back, so that the next one does not follow half a line.
+    /// Writes one line, without any secret, and has the disk confirm it. What was written of a line
+    /// that does not fit is taken back, so that the next one does not follow half a line.
     pub fn append(&mut self, event: &Event) -> Result<(), JournalError> {
         let failed = |source| JournalError::NotWritten { path: self.path.clone(), source };
-        let line = serde_json::to_string(event).map_err(io::Error::other).map_err(failed)? + "\n";
+        let line = secrets::line(event).map_err(io::Error::other).map_err(failed)? + "\n";
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(source) = written {
             // The first error is the one that counts; half a line at the end is cut off later.

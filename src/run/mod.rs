@@ -23,6 +23,7 @@ pub mod proof;
 mod publish;
 pub mod resume;
 pub mod scheduler;
+pub mod secrets;
 mod seed;
 mod session;
 mod sites;
@@ -106,6 +107,27 @@ pub enum RunError {
     /// A run that was stopped cannot go on.
     #[error(transparent)]
     Changed(#[from] resume::Changed),
+    /// A secret build argument has no value.
+    #[error(
+        "the secret build argument `{argument}` needs a value of at least {} characters in the \
+         environment variable `{variable}`. Set it, then run again",
+        crate::secret::SHORTEST
+    )]
+    Secret {
+        /// The argument.
+        argument: String,
+        /// Where its value is looked for.
+        variable: String,
+    },
+    /// The configuration spells out what the environment says is secret.
+    #[error(
+        "{place} holds the value of a secret environment variable, and a run's files hold its plan. \
+         Give a build argument as `{{ env = \"VARIABLE\" }}`, or leave the value out"
+    )]
+    SecretInPlan {
+        /// Where.
+        place: String,
+    },
     /// A plan of another version names a strategy that this one does not have.
     #[error("there is no strategy `{0}` in this version of Breakeven")]
     UnknownStrategy(String),

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::model::plan::Candidate;
 use crate::model::{BuildStep, Builder, Cell, Event, Plan, Sources, Step};
 use crate::registry::Seed;
+use crate::secret::redacted;
 use crate::strategy::{Job, Strategy};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -210,7 +211,8 @@ impl Seeding<'_, '_> {
                     self.name, candidate.name
                 ));
                 let text = format!("{}\n{source}\n", record.log.text());
-                std::fs::write(&log, text).map_err(RunError::scratch(&log))?;
+                let text = redacted(&text);
+                std::fs::write(&log, text.as_bytes()).map_err(RunError::scratch(&log))?;
                 return Err(RunError::seeding(what, log, source));
             }
             let mut facts = CandidateFacts {

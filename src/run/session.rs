@@ -17,6 +17,7 @@ use crate::model::{
     BuildStep, Builder, CacheExport, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step,
 };
 use crate::registry::Seed;
+use crate::secret::redacted;
 use crate::strategy::{self, CacheFrom, Job, Strategy};
 use crate::workspace::{self, Prepared};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +119,7 @@ pub async fn sample(
     }
     let log = bench.logs.join(format!("{number:04}.log"));
     let text = format!("{}\n{}\n{}\n", cell.key(), session.record.log.text(), sample.reason);
-    if let Err(error) = std::fs::write(&log, text) {
+    if let Err(error) = std::fs::write(&log, redacted(&text).as_bytes()) {
         tracing::warn!("the log {} could not be written: {error}", log.display());
     }
     sample.phases = session.record.phases;

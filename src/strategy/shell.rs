@@ -24,6 +24,8 @@ pub struct Build<'a> {
     pub target: Option<&'a str>,
     /// `--build-arg`.
     pub build_args: &'a BTreeMap<String, String>,
+    /// Secret `--build-arg`s, with the environment variable that holds the value of each.
+    pub secret_args: &'a BTreeMap<String, String>,
     /// Variables for parts of names; without, names are typed as they are.
     pub variables: Option<Variables<'a>>,
 }
@@ -275,6 +277,13 @@ impl Typist<'_> {
         for (name, value) in self.build.build_args {
             words.push(format!("--build-arg {}", quote(&format!("{name}={value}"))));
         }
+        for (name, variable) in self.build.secret_args {
+            // Without a value the client takes that of the variable of the same name.
+            words.push(match name == variable {
+                true => format!("--build-arg {name}"),
+                false => format!("--build-arg {name}=\"${variable}\""),
+            });
+        }
         if step.inline_cache {
             words.push("--build-arg BUILDKIT_INLINE_CACHE=1".to_owned());
         }
@@ -383,6 +392,7 @@ mod tests {
             dockerfile: Some("docker files/Web"),
             target: Some("web"),
             build_args: &build_args,
+            secret_args: &BTreeMap::new(),
             variables: None,
         };
         commands(steps, &build).join("\n")
@@ -407,6 +417,25 @@ mod tests {
         docker pull 127.0.0.1:5000/breakeven/web:branch || true
         docker pull 127.0.0.1:5000/breakeven/web:main || true
         ");
+    }
+
+    #[test]
+    fn secrets_are_typed_by_the_names_of_their_variables() {
+        let secret = |name: &str, variable: &str| (name.to_owned(), variable.to_owned());
+        let build = Build {
+            builder: Builder::Classic,
+            context: ".",
+            dockerfile: None,
+            target: None,
+            build_args: &BTreeMap::new(),
+            secret_args: &BTreeMap::from([secret("KEY", "OUR_KEY"), secret("TOKEN", "TOKEN")]),
+            variables: None,
+        };
+        let steps =
+            super::super::ours("cold").unwrap().steps(&job(Builder::Classic, PullMode::First));
+        let typed = commands(&steps, &build).join("\n");
+        assert!(typed.contains("--build-arg KEY=\"$OUR_KEY\""), "{typed}");
+        assert!(typed.contains("--build-arg TOKEN "), "{typed}");
     }
 
     #[test]

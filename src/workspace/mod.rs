@@ -270,6 +270,7 @@ mod tests {
             context,
             target: None,
             build_args: BTreeMap::new(),
+            secret_args: BTreeMap::new(),
             stages: Vec::new(),
             bases: Vec::new(),
             layout: Vec::new(),

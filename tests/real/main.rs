@@ -16,6 +16,7 @@ mod resume;
 mod runs;
 #[path = "../storage/server.rs"]
 mod server;
+mod secrets;
 mod traps;
 mod traps_around;
 mod traps_engine;

@@ -291,6 +291,7 @@ fn plan(rounds: u32) -> Plan {
         dockerfile: "/src/article/Dockerfile".into(),
         target: None,
         build_args: BTreeMap::new(),
+        secret_args: BTreeMap::new(),
         stages: vec!["builder".to_owned()],
         bases: vec!["breakeven-fixture-base:1".to_owned()],
         layout: Vec::new(),

@@ -78,6 +78,7 @@ fn noticed(mut case: Case) -> Vec<String> {
         dockerfile: "d".into(),
         target: None,
         build_args: BTreeMap::new(),
+        secret_args: BTreeMap::new(),
         stages: Vec::new(),
         bases: Vec::new(),
         layout: vec![

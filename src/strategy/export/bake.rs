@@ -54,6 +54,10 @@ fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
         let own = text(&snippet.job.own);
         let _ = writeln!(out, "variable \"BRANCH\" {{\n  default = {own}\n}}");
     }
+    for name in snippet.secrets() {
+        // Set by the environment variable of the same name.
+        let _ = writeln!(out, "variable \"{name}\" {{}}");
+    }
     let names = target_names(&builds);
     let _ = writeln!(out, "group \"default\" {{\n  targets = [{}]\n}}", names.join(", "));
     for (build, name) in builds.iter().zip(&names) {
@@ -85,10 +89,13 @@ fn target(snippet: &Snippet<'_>, build: &BuildStep, name: &str) -> String {
     if let Some(stage) = build.target.as_deref().or(snippet.workload.target.as_deref()) {
         let _ = writeln!(out, "  target = {}", text(stage));
     }
-    if !snippet.workload.build_args.is_empty() {
+    if !snippet.workload.build_args.is_empty() || !snippet.workload.secret_args.is_empty() {
         out.push_str("  args = {\n");
         for (name, value) in &snippet.workload.build_args {
             let _ = writeln!(out, "    {} = {}", text(name), text(value));
+        }
+        for (name, variable) in &snippet.workload.secret_args {
+            let _ = writeln!(out, "    {} = {variable}", text(name));
         }
         out.push_str("  }\n");
     }

@@ -50,6 +50,12 @@ fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
         yaml::block(login, 10)
     );
     out.push_str("      - name: Build and push\n        shell: bash\n");
+    if !snippet.workload.secret_args.is_empty() {
+        out.push_str("        env:\n");
+        for name in snippet.secrets() {
+            let _ = writeln!(out, "          {name}: ${{{{ secrets.{name} }}}}");
+        }
+    }
     if !snippet.folder.is_empty() {
         let folder = yaml::quoted(&literal(&snippet.folder));
         let _ = writeln!(out, "        working-directory: {folder}");

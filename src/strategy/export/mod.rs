@@ -97,6 +97,7 @@ impl Snippet<'_> {
             dockerfile: self.dockerfile.as_deref(),
             target: self.workload.target.as_deref(),
             build_args: &self.workload.build_args,
+            secret_args: &self.workload.secret_args,
             variables: Some(Variables {
                 repository: (&self.job.repository, REPOSITORY),
                 own: self.has_branches().then_some((self.job.own.as_str(), BRANCH)),
@@ -115,6 +116,14 @@ impl Snippet<'_> {
     /// Candidates other than the job's own.
     fn others(&self) -> impl Iterator<Item = &str> {
         self.job.candidates.iter().map(String::as_str).filter(|name| *name != self.job.own)
+    }
+
+    /// Environment variables that hold secret build arguments.
+    fn secrets(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.workload.secret_args.values().map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     fn uses_storage(&self) -> bool {
@@ -163,6 +172,9 @@ impl Snippet<'_> {
             head.push(
                 "It leaves no cache: other jobs have to, such as the main branch's.".to_owned(),
             );
+        }
+        if !self.workload.secret_args.is_empty() {
+            head.push(format!("Secrets in its environment: {}.", self.secrets().join(", ")));
         }
         if self.exports_cache() {
             head.push(

@@ -12,6 +12,7 @@ pub(super) fn workload() -> Workload {
             "NOTE".to_owned(),
             "it's \"$HOME\" ${HOME} ${{ x }} %{y} \\".to_owned(),
         )]),
+        secret_args: BTreeMap::new(),
         stages: vec!["builder".to_owned()],
         bases: Vec::new(),
         layout: Vec::new(),
@@ -98,4 +99,23 @@ fn scripts_that_no_block_can_hold_are_quoted() {
     assert_eq!(yaml::block("a\n\n  b\n", 2), "|\n  a\n\n    b");
     assert_eq!(yaml::block("a\rb\u{2028}\u{1f600}\"", 2), r#""a\u000db\u2028\U0001f600\"""#);
     assert_eq!(yaml::quoted("a: #\t\\"), r##""a: #\t\\""##);
+}
+
+#[test]
+fn secrets_are_named_by_their_variables() {
+    let secret_args = [("KEY", "OUR_KEY"), ("TOKEN", "TOKEN")];
+    let secret_args = secret_args.map(|(name, from)| (name.to_owned(), from.to_owned())).into();
+    let workload = Workload { secret_args, ..workload() };
+    let strategy = crate::strategy::ours("inline").unwrap();
+    for (format, expected) in [
+        ("github-actions", "OUR_KEY: ${{ secrets.OUR_KEY }}"),
+        ("gitlab", "--build-arg KEY=\"$OUR_KEY\""),
+        ("shell", "Secrets in its environment: OUR_KEY, TOKEN."),
+        ("bake", "\"KEY\" = OUR_KEY"),
+    ] {
+        let snippet = snippet(&workload, strategy, Builder::Buildkit);
+        let written = find(format).unwrap().write(&snippet).unwrap();
+        assert!(written.contains(expected), "{written}");
+        assert!(format == "bake" || written.contains("--build-arg TOKEN "), "{written}");
+    }
 }
