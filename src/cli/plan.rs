@@ -6,7 +6,7 @@ use crate::config::{self, Filter, Overrides};
 use crate::model::plan::{RegistryPlan, Workload};
 use crate::model::{Builder, Plan, PullMode};
 use crate::run::bench;
-use crate::strategy::shell::{self, HELPER, quote};
+use crate::strategy::shell::{self, HELPER, comment, quote};
 use crate::strategy::{self, Strategy};
 use clap::ValueEnum;
 use std::collections::BTreeSet;
@@ -224,7 +224,7 @@ fn text(plan: &Plan) -> String {
     }
     for Listing { workload, strategy, builder, commands } in &listings {
         let _ = writeln!(out, "\n{workload}, {} ({builder}): {}", strategy.id, strategy.summary);
-        let _ = writeln!(out, "{}", indented(&commands.join("\n"), "    "));
+        let _ = writeln!(out, "{}", typed(commands, "    "));
     }
     out
 }
@@ -250,6 +250,19 @@ fn indented(text: &str, by: &str) -> String {
     text.lines().map(|line| format!("{by}{line}")).collect::<Vec<_>>().join("\n")
 }
 
+/// Commands, indented. A line break within a word is part of it, and so would be what stood behind.
+fn typed(commands: &[String], by: &str) -> String {
+    let is_whole = |command: &str| {
+        let words = shlex::split(command).unwrap_or_default();
+        words.iter().any(|word| word.contains('\n'))
+    };
+    let typed = commands.iter().map(|command| match is_whole(command) {
+        true => format!("{by}{command}"),
+        false => indented(command, by),
+    });
+    typed.collect::<Vec<_>>().join("\n")
+}
+
 fn script(plan: &Plan) -> String {
     let listings = listings(plan);
     let names: Vec<String> = listings
@@ -270,8 +283,8 @@ fn script(plan: &Plan) -> String {
     let storage = match plan.storage.as_deref() {
         None => "storage=/tmp/breakeven-storage".to_owned(),
         Some(address) if address.contains("://") => format!(
-            "# {address} is expected to be mounted: name the folder in `storage`.\n\
-             : \"${{storage:?the folder that the storage is mounted in}}\""
+            "{}\n: \"${{storage:?the folder that the storage is mounted in}}\"",
+            comment(&format!("{address} is expected to be mounted: name the folder in `storage`."))
         ),
         Some(folder) => format!("storage={}", quote(folder)),
     };
@@ -290,8 +303,8 @@ fn script(plan: &Plan) -> String {
     }
     out.push_str("case \"${1-}\" in\n");
     for (name, Listing { strategy, commands, .. }) in names.iter().zip(&listings) {
-        let _ = writeln!(out, "{name})\n  # {}", strategy.summary);
-        let _ = writeln!(out, "{}\n  ;;", indented(&commands.join("\n"), "  "));
+        let _ = writeln!(out, "{name})\n  {}", comment(&strategy.summary));
+        let _ = writeln!(out, "{}\n  ;;", typed(commands, "  "));
     }
     let _ = write!(
         out,

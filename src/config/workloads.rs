@@ -6,6 +6,7 @@ use super::names;
 use super::problem::{allowed, listed};
 use super::schema;
 use crate::model::plan::Workload;
+use crate::workspace;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -58,7 +59,7 @@ fn check(
         Some(path) => base.join(path),
         None => context.join("Dockerfile"),
     };
-    let text = match std::fs::read_to_string(&dockerfile) {
+    let text = match workspace::read_regular(&dockerfile) {
         Ok(text) => text,
         Err(error) => {
             document.problem(

@@ -276,6 +276,10 @@ pub fn home(plan: &Plan) -> &Path {
 pub fn relative(path: &Path, home: &Path) -> String {
     match path.strip_prefix(home) {
         Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+        // Not to be taken for an option.
+        Ok(inside) if inside.as_os_str().as_encoded_bytes().starts_with(b"-") => {
+            format!("./{}", inside.display())
+        }
         Ok(inside) => inside.display().to_string(),
         Err(_) => path.display().to_string(),
     }

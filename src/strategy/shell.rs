@@ -123,6 +123,12 @@ pub fn quote(text: &str) -> String {
     }
 }
 
+/// A text as a comment, which ends where its line does: to a shell, to YAML and to HCL.
+pub fn comment(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    format!("# {}", text.replace(breaks, " "))
+}
+
 struct Typist<'a> {
     build: &'a Build<'a>,
     /// Whether some build names only what is there.

@@ -1,7 +1,7 @@
 //! Which files of a context are sent to a builder, by `.dockerignore`.
 
-use super::WorkspaceError;
 use super::pattern::Pattern;
+use super::{WorkspaceError, read_bytes};
 use crate::model::Builder;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +83,7 @@ pub(super) fn own_ignore_file(dockerfile: &Path) -> PathBuf {
 }
 
 fn read(file: &Path) -> Result<Option<String>, WorkspaceError> {
-    match std::fs::read(file) {
+    match read_bytes(file) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(WorkspaceError::io("read", file, source)),

@@ -208,6 +208,19 @@ pub fn sent(workload: &Workload) -> Result<Vec<PathBuf>, WorkspaceError> {
     Ok(files.map(|entry| entry.path).collect())
 }
 
+/// The text of a regular file. Anything else (a device, a pipe) may never end.
+pub fn read_regular(path: &Path) -> std::io::Result<String> {
+    let content = read_bytes(path)?;
+    String::from_utf8(content).map_err(|error| std::io::Error::other(error.utf8_error()))
+}
+
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    std::fs::read(path)
+}
+
 fn make_dir(dir: &Path) -> Result<(), WorkspaceError> {
     let io = |source| WorkspaceError::io("create", dir, source);
     std::fs::create_dir_all(dir).map_err(io)?;

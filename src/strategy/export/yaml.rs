@@ -1,5 +1,7 @@
 //! YAML by hand: the two kinds of scalars that snippets need.
 
+use crate::strategy::shell::comment;
+
 /// A text in double quotes, in ASCII.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
@@ -44,5 +46,5 @@ pub(super) fn block(text: &str, indent: usize) -> String {
 
 /// Comment lines.
 pub(super) fn comments(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("# {line}\n")).collect()
+    lines.iter().map(|line| comment(line) + "\n").collect()
 }
