@@ -12,6 +12,8 @@ pub mod compare;
 pub mod config;
 pub mod decision;
 pub mod engine;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod link;
 pub mod model;
 pub mod registry;

@@ -9,6 +9,7 @@ mod alarm;
 mod body;
 mod exchange;
 mod forward;
+pub(crate) mod fuzz;
 mod headers;
 mod limiter;
 mod listener;

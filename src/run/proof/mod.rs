@@ -1,7 +1,7 @@
 //! The proof of a sample: from what was recorded of a job to what it really was. Pure.
 
 mod across;
-mod arguments;
+pub(crate) mod arguments;
 mod around;
 mod builds;
 mod failure;
