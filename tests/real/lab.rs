@@ -5,15 +5,15 @@ use async_trait::async_trait;
 use breakeven::config::{self, Filter, Overrides};
 use breakeven::engine;
 use breakeven::model::plan::RegistryPlan;
-use breakeven::model::{Event, ImageRef, Sample, Status};
+use breakeven::model::{Event, ImageRef, Plan, Sample, Status};
 use breakeven::registry::{self, Registry, RegistryError, Seed};
 use breakeven::run::clock::SystemClock;
 use breakeven::run::journal::Journal;
 use breakeven::run::ledger::{Header, Ledger};
-use breakeven::run::{Site, World, execute, publish};
-use breakeven::storage;
+use breakeven::run::{Outcome, Site, World, execute, publish};
+use breakeven::storage::{self, Storage};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -107,12 +107,7 @@ impl<'a> Scene<'a> {
 
     /// Measures a warm-up and a round, and writes the reports.
     pub fn play(self, bed: &Bed) -> Vec<Sample> {
-        let path = bed.config(self.config);
-        let only = Some(Filter::parse_list(self.only).unwrap());
-        let overrides = Overrides { rounds: Some(1), only, ..Overrides::default() };
-        let plan = config::load(&path).unwrap().resolve(&overrides).unwrap();
-        let (out, scratch) = (bed.path("out"), bed.path("scratch"));
-        std::fs::create_dir_all(&scratch).unwrap();
+        let plan = resolved(bed, self.config, self.only, 1);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let dir = bed.path("registry");
@@ -123,35 +118,67 @@ impl<'a> Scene<'a> {
             let shared = &plan.engines["shared"];
             let host = engine::open("shared", shared, &plan.run, Path::new("unused"));
             let host = host.await.unwrap();
-            let site = Site { host, registry: registry.clone(), link: None, bases: None };
-            let access = storage::Access::default();
-            let world = World {
-                sites: BTreeMap::from([("shared".to_owned(), site)]),
-                storage: storage::open(None, &plan.run, &scratch, &access).await.unwrap().into(),
-                line: None,
-                clock: Arc::new(SystemClock::default()),
-                machine: || None,
-            };
-            let mut journal = Journal::create(&out, &plan).unwrap();
-            let header = Header {
-                run: plan.run.clone(),
-                private: Vec::new(),
-                scratch: scratch.clone(),
-                storage: None,
-            };
-            let ledger = Ledger::create(&bed.path("state"), &header).unwrap();
-            let (logs, cancel) = (out.join("logs"), CancellationToken::new());
-            let dirs = (scratch.as_path(), logs.as_path());
-            let outcome =
-                execute(&plan, &world, &mut journal, &ledger, dirs, &cancel, self.listener);
-            let outcome = outcome.await.unwrap();
+            let site = Site { host, registry, link: None, bases: None };
+            let storage = own_storage(bed, &plan).await;
+            let outcome = conduct(bed, &plan, ("shared", site), storage, self.listener).await;
             assert!(outcome.error.is_none(), "{:?}", outcome.error);
-            registry.close().await.unwrap();
-            world.storage.close().await.unwrap();
         });
-        publish(&out).unwrap();
-        super::harness::samples(&out)
+        super::harness::samples(&bed.path("out"))
     }
+}
+
+/// The plan of a configuration, of the cells that these filters leave.
+pub fn resolved(bed: &Bed, config: &str, only: &str, rounds: u32) -> Plan {
+    let only = Some(Filter::parse_list(only).unwrap());
+    let overrides = Overrides { rounds: Some(rounds), only, ..Overrides::default() };
+    config::load(&bed.config(config)).unwrap().resolve(&overrides).unwrap()
+}
+
+/// The run's own storage.
+pub async fn own_storage(bed: &Bed, plan: &Plan) -> Arc<dyn Storage> {
+    let access = storage::Access::default();
+    storage::open(None, &plan.run, &scratch(bed), &access).await.unwrap().into()
+}
+
+/// The folder of a run's workspaces, archives and own storage.
+pub fn scratch(bed: &Bed) -> PathBuf {
+    let scratch = bed.path("scratch");
+    std::fs::create_dir_all(&scratch).unwrap();
+    scratch
+}
+
+/// Carries out a plan on the one engine that it names, closes all that it was given but the engine,
+/// and writes the reports.
+pub async fn conduct(
+    bed: &Bed,
+    plan: &Plan,
+    (name, site): (&str, Site),
+    storage: Arc<dyn Storage>,
+    listener: &(dyn Fn(&Event) + Send + Sync),
+) -> Outcome {
+    let (out, scratch) = (bed.path("out"), scratch(bed));
+    let world = World {
+        sites: BTreeMap::from([(name.to_owned(), site)]),
+        storage,
+        line: None,
+        clock: Arc::new(SystemClock::default()),
+        machine: || None,
+    };
+    let mut journal = Journal::create(&out, plan).unwrap();
+    let header = Header {
+        run: plan.run.clone(),
+        private: Vec::new(),
+        scratch: scratch.clone(),
+        storage: None,
+    };
+    let ledger = Ledger::create(&bed.path("state"), &header).unwrap();
+    let (logs, cancel) = (out.join("logs"), CancellationToken::new());
+    let dirs = (scratch.as_path(), logs.as_path());
+    let outcome = execute(plan, &world, &mut journal, &ledger, dirs, &cancel, listener).await;
+    world.sites[name].registry.close().await.unwrap();
+    world.storage.close().await.unwrap();
+    publish(&out).unwrap();
+    outcome.unwrap()
 }
 
 /// A workload of a Dockerfile and some files. `SALT` in them becomes a text of this test's own.

@@ -2,6 +2,7 @@
 
 mod export;
 mod faults;
+mod faults_cache;
 mod faults_kill;
 mod faults_machine;
 mod faults_table;
@@ -14,9 +15,10 @@ mod private;
 mod replay;
 mod resume;
 mod runs;
+mod sabotage;
+mod secrets;
 #[path = "../storage/server.rs"]
 mod server;
-mod secrets;
 mod traps;
 mod traps_around;
 mod traps_engine;
