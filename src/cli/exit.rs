@@ -71,7 +71,8 @@ pub fn of_run(error: &RunError) -> Exit {
         | RunError::Link(_)
         | RunError::Storage(_)
         | RunError::NothingSupported { .. }
-        | RunError::ResetTimedOut { .. } => Exit::Unavailable,
+        | RunError::ResetTimedOut { .. }
+        | RunError::StillInUse { .. } => Exit::Unavailable,
         RunError::Journal(JournalError::NotWritten { .. }) => Exit::Fault,
         RunError::Job(error) => of_job(error),
         RunError::Seeding { source, .. } => of_job(source),
@@ -103,6 +104,7 @@ fn of_engine(error: &EngineError) -> Exit {
         EngineError::Unavailable { .. }
         | EngineError::NotCapable { .. }
         | EngineError::NotFound { .. }
+        | EngineError::Full { .. }
         | EngineError::LoginRefused { .. }
         | EngineError::Failed { .. } => Exit::Unavailable,
         EngineError::Io { .. } => Exit::Fault,

@@ -3,7 +3,7 @@
 
 use super::logins::Logins;
 use super::records::{BuildRecord, Parser, RecordError};
-use super::{BuildOutcome, BuildRequest, EngineError, StepLog};
+use super::{BuildOutcome, BuildRequest, EngineError, NO_ROOM, StepLog, says_full};
 use crate::model::CacheExport;
 use crate::registry::config_folder;
 use crate::secret;
@@ -99,6 +99,7 @@ impl Buildx {
             }
         }
         let status = child.wait().await.map_err(io)?;
+        let full = records.full;
         let record = records.finish();
         let failed = |cause: String| EngineError::Failed {
             operation: "build".to_owned(),
@@ -106,7 +107,10 @@ impl Buildx {
             cause,
         };
         if !status.success() {
-            return Err(failed(cause(record, status)));
+            let said = cause(record, status);
+            let unsaid =
+                if full && !says_full(&said) { format!(": {NO_ROOM}") } else { String::new() };
+            return Err(failed(said + &unsaid));
         }
         let record = record.map_err(|error| failed(error.to_string()))?;
         record.text.iter().for_each(|line| log.line(line));
@@ -237,6 +241,8 @@ fn setting(before: &str, path: &Path, after: &str) -> OsString {
 struct Reading {
     parser: Parser,
     told: usize,
+    /// Whether a step printed that a disk is full; the builder only says that the step failed.
+    full: bool,
     fault: Option<RecordError>,
 }
 
@@ -253,7 +259,9 @@ impl Reading {
         self.told = self.parser.images().len();
         let logs = self.parser.take_logs();
         if !logs.is_empty() {
-            log.piece(String::from_utf8_lossy(&logs));
+            let text = String::from_utf8_lossy(&logs);
+            self.full |= says_full(&text);
+            log.piece(text);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::context::{self, ModeForm};
 use super::shared::failure;
-use super::{BuildOutcome, BuildRequest, EngineError, StepLog};
+use super::{BuildOutcome, BuildRequest, EngineError, NO_ROOM, StepLog, says_full};
 use crate::model::StepRecord;
 use crate::workspace::WorkspaceError;
 use bollard::Docker;
@@ -55,6 +55,7 @@ pub(super) async fn build(
             lines.outcome.image = id;
         }
         let Some(stream) = part.stream else { continue };
+        lines.full |= says_full(&stream);
         // Output of a RUN may come in any pieces; the builder's own lines are whole.
         text.push_str(&stream);
         while let Some(end) = text.find('\n') {
@@ -98,6 +99,8 @@ struct Lines {
     started: Option<Instant>,
     first: Option<Instant>,
     in_from: bool,
+    /// Whether a step printed that a disk is full; the builder only says that the step failed.
+    full: bool,
 }
 
 impl Lines {
@@ -164,7 +167,9 @@ impl Lines {
     fn at_fault(&self, error: EngineError) -> EngineError {
         match (error, &self.current) {
             (EngineError::Failed { operation, reference, cause }, Some(step)) => {
-                EngineError::Failed { operation, reference, cause: format!("{step}: {cause}") }
+                let full = if self.full { format!(": {NO_ROOM}") } else { String::new() };
+                let cause = format!("{step}: {cause}{full}");
+                EngineError::Failed { operation, reference, cause }
             }
             (error, _) => error,
         }

@@ -76,6 +76,19 @@ pub enum EngineError {
         /// The engine's own message.
         cause: String,
     },
+    /// It failed because the disk under the engine is full.
+    #[error(
+        "{operation} {reference} failed: {cause}. The disk under the engine is full: make room there; \
+         `docker system df` shows what takes it"
+    )]
+    Full {
+        /// What was tried.
+        operation: String,
+        /// On what.
+        reference: String,
+        /// The engine's own message.
+        cause: String,
+    },
     /// A registry refused the credentials that it was shown, or wants some.
     #[error(
         "{operation} {reference} failed: {cause}. The registry {registry} wants another login, of an \
@@ -101,6 +114,26 @@ pub enum EngineError {
         /// The operating system's message.
         source: std::io::Error,
     },
+}
+
+/// What every system says of a full disk.
+const NO_ROOM: &str = "no space left on device";
+
+/// Whether a text says that a disk is full.
+fn says_full(text: &str) -> bool {
+    text.to_lowercase().contains(NO_ROOM)
+}
+
+impl EngineError {
+    /// A failure that was for want of room says so.
+    fn noticing_full(self) -> Self {
+        match self {
+            Self::Failed { operation, reference, cause } if says_full(&cause) => {
+                Self::Full { operation, reference, cause }
+            }
+            other => other,
+        }
+    }
 }
 
 /// What is known about the engine; goes into `plan.json`.
@@ -248,6 +281,19 @@ impl Trace {
     }
 }
 
+/// A build that was given up, and of which the engine still uses build cache records: it goes on
+/// with an import until the registry answers or hangs up. Before that they cannot be removed;
+/// afterwards they have other ids, and say that they were created when they were.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct GivenUp {
+    /// When the build began, in nanoseconds since 1970.
+    pub from_ns: i64,
+    /// When it was given up, likewise.
+    pub to_ns: i64,
+    /// Ids of records that were there before.
+    pub before: BTreeSet<String>,
+}
+
 /// Text of an operation for the sample's log, collected in memory and written after the clock
 /// has stopped.
 #[derive(Debug, Default)]
@@ -334,6 +380,18 @@ pub trait Engine: Send + Sync {
     /// and the build cache records that were not in `before`. Nothing else. Goes on after an
     /// error and returns the first one.
     async fn reset(&self, owned: &Owned, before: &Snapshot) -> Result<(), EngineError>;
+
+    /// Builds that were given up and of which [`Engine::reset`] could not remove everything yet.
+    /// Each later reset tries again.
+    fn given_up(&self) -> Vec<GivenUp> {
+        Vec::new()
+    }
+
+    /// Removes what such builds left, as far as the engine has let go of it. Returns those of which
+    /// something is still in use.
+    async fn remove_given_up(&self, _: &[GivenUp]) -> Result<Vec<GivenUp>, EngineError> {
+        Ok(Vec::new())
+    }
 
     /// What a killed run has made beyond what it could note down, ready to be given to
     /// [`Engine::reset`]: images that are not in `before`, have no tag, were created in a window

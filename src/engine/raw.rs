@@ -29,10 +29,14 @@ impl CacheRecord {
     /// When it was created and when it was last used, by the engine's clock, as far as known. A
     /// record that a cache import brought says that it was created when its original was.
     pub(super) fn moments(&self) -> impl Iterator<Item = OffsetDateTime> {
-        [Some(&self.created_at), self.last_used_at.as_ref()]
-            .into_iter()
-            .flatten()
-            .filter_map(|text| OffsetDateTime::parse(text, &Rfc3339).ok())
+        let used = self.last_used_at.as_ref();
+        let used = used.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+        self.created().into_iter().chain(used)
+    }
+
+    /// When it was created, likewise.
+    pub(super) fn created(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(&self.created_at, &Rfc3339).ok()
     }
 }
 

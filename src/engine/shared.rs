@@ -4,9 +4,9 @@ use super::buildx::Buildx;
 use super::context::ModeForm;
 use super::logins::Logins;
 use super::{
-    BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, ImageFacts, Owned,
-    PushOutcome, Snapshot, StepLog, Trace, address, archive, classic, events, images, transfer,
-    upkeep,
+    BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, GivenUp, ImageFacts,
+    Owned, PushOutcome, Snapshot, StepLog, Trace, address, archive, classic, events, images,
+    transfer, upkeep,
 };
 use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, ImageRef};
@@ -14,8 +14,10 @@ use async_trait::async_trait;
 use bollard::errors::Error;
 use bollard::query_parameters::TagImageOptions;
 use bollard::{API_DEFAULT_VERSION, Docker};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
@@ -35,6 +37,7 @@ pub struct SharedEngine {
     logins: Arc<Logins>,
     /// When BuildKit was building for us: only records of these times can be ours.
     windows: Mutex<Vec<Window>>,
+    given_up: Mutex<Vec<GivenUp>>,
 }
 
 /// From a build's start to its end, by this machine's clock; open while it builds.
@@ -48,8 +51,17 @@ pub(super) struct Window {
 
 /// How long after its answer a builder may still note that it used a record.
 const RELEASE: time::Duration = time::Duration::milliseconds(250);
+/// How long an engine that is told to stop may still be finishing a record.
+const LAST: time::Duration = time::Duration::seconds(2);
 
 impl Window {
+    /// Closes it now, so long after it was opened. If the clock was set meanwhile, records have
+    /// times by both.
+    fn close(&mut self, now: OffsetDateTime, ran: Duration) {
+        self.to = Some(now.max(self.from + ran) + LAST);
+        self.from = self.from.min(now - ran);
+    }
+
     pub(super) fn covers(&self, moment: OffsetDateTime) -> bool {
         self.from <= moment && self.to.is_none_or(|to| moment <= to + RELEASE)
     }
@@ -94,7 +106,8 @@ impl SharedEngine {
             facts,
             buildx: OnceCell::new(),
             logins,
-            windows: Mutex::new(Vec::new()),
+            windows: Mutex::default(),
+            given_up: Mutex::default(),
         })
     }
 
@@ -147,7 +160,7 @@ impl SharedEngine {
         let owned = Owned { tags: [to.to_string()].into(), ..Owned::default() };
         let reset = self.upkeep().reset(&owned, &before, Some(&[])).await;
         let outcome = pushed?;
-        reset.map(|()| outcome)
+        reset.map(|_| outcome)
     }
 
     /// Removes everything that is on it: for an engine of our own.
@@ -167,10 +180,22 @@ impl SharedEngine {
     }
 }
 
+/// The builds among these that were broken off, as one.
+fn of_broken_off(windows: &[Window], before: &BTreeSet<String>) -> Option<GivenUp> {
+    let broken = || windows.iter().filter(|window| window.broken_off);
+    let ns = |at: OffsetDateTime| i64::try_from(at.unix_timestamp_nanos()).ok();
+    Some(GivenUp {
+        from_ns: ns(broken().map(|window| window.from).min()?)?,
+        to_ns: ns(broken().filter_map(|window| window.to).max()?)?,
+        before: before.clone(),
+    })
+}
+
 /// Closes the window of a build however the build ends.
 struct Building<'a> {
     windows: &'a Mutex<Vec<Window>>,
     index: usize,
+    began: Instant,
     answered: bool,
 }
 
@@ -178,7 +203,7 @@ impl<'a> Building<'a> {
     fn begin(windows: &'a Mutex<Vec<Window>>) -> Self {
         let mut list = windows.lock().unwrap_or_else(PoisonError::into_inner);
         list.push(Window { from: OffsetDateTime::now_utc(), to: None, broken_off: false });
-        Self { windows, index: list.len() - 1, answered: false }
+        Self { windows, index: list.len() - 1, began: Instant::now(), answered: false }
     }
 }
 
@@ -187,8 +212,7 @@ impl Drop for Building<'_> {
         let mut list = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = list.get_mut(self.index) {
             window.broken_off = !self.answered;
-            // An engine that is told to stop may still finish a record.
-            window.to = Some(OffsetDateTime::now_utc() + time::Duration::seconds(2));
+            window.close(OffsetDateTime::now_utc(), self.began.elapsed());
         }
     }
 }
@@ -217,15 +241,17 @@ impl Engine for SharedEngine {
         match request.builder {
             Builder::Classic => {
                 let form = self.mode_form;
-                classic::build(&self.docker, &self.address, form, request, seen, log).await
+                let outcome =
+                    classic::build(&self.docker, &self.address, form, request, seen, log).await;
+                outcome.map_err(EngineError::noticing_full)
             }
             Builder::Buildkit => {
                 let buildx = self.buildx().await?;
                 let mut building = Building::begin(&self.windows);
                 let outcome = buildx.build(&self.address, &self.logins, request, seen, log).await;
                 building.answered = true;
-                let outcome = outcome.map_err(|error| self.logins.explain(error, None))?;
-                self.with_own_id(outcome, request.tag, seen).await
+                let explained = |error| self.logins.explain(error, None).noticing_full();
+                self.with_own_id(outcome.map_err(explained)?, request.tag, seen).await
             }
         }
     }
@@ -234,7 +260,7 @@ impl Engine for SharedEngine {
         let registry = reference.registry();
         let credentials = self.logins.for_engine(registry).await?;
         let pulled = transfer::pull(&self.docker, &self.address, reference, credentials, log).await;
-        pulled.map_err(|error| self.logins.explain(error, Some(registry)))
+        pulled.map_err(|error| self.logins.explain(error, Some(registry)).noticing_full())
     }
 
     async fn push(
@@ -249,7 +275,8 @@ impl Engine for SharedEngine {
     }
 
     async fn load(&self, archive: &Path, log: &mut StepLog) -> Result<Vec<String>, EngineError> {
-        archive::load(&self.docker, &self.address, archive, log).await
+        let loaded = archive::load(&self.docker, &self.address, archive, log).await;
+        loaded.map_err(EngineError::noticing_full)
     }
 
     async fn save(
@@ -281,12 +308,28 @@ impl Engine for SharedEngine {
     async fn reset(&self, owned: &Owned, before: &Snapshot) -> Result<(), EngineError> {
         let windows = self.windows();
         let reset = self.upkeep().reset(owned, before, windows.as_deref()).await;
+        let mut given_up = self.given_up();
         if reset.is_ok() {
             // What was made in closed windows is gone; later records of these times are not ours.
             let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
             windows.retain(|window| window.to.is_none());
         }
-        reset
+        // The first error is the one that counts.
+        let late = self.upkeep().remove_given_up(&given_up).await;
+        let late = late.map(|left| given_up = left);
+        if let (Ok(upkeep::Stay::Records), Some(windows)) = (&reset, windows) {
+            given_up.extend(of_broken_off(&windows, &before.records));
+        }
+        *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = given_up;
+        reset.and(late)
+    }
+
+    fn given_up(&self) -> Vec<GivenUp> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn remove_given_up(&self, given_up: &[GivenUp]) -> Result<Vec<GivenUp>, EngineError> {
+        self.upkeep().remove_given_up(given_up).await
     }
 
     async fn leftovers(
@@ -401,6 +444,38 @@ mod tests {
         assert_eq!(mode_form("20.10.24+dfsg1"), ModeForm::WithType);
         assert_eq!(mode_form("28.2.2"), ModeForm::Permissions);
         assert_eq!(mode_form(""), ModeForm::Permissions);
+    }
+
+    #[test]
+    fn a_window_covers_a_build_by_either_clock_if_it_was_set_meanwhile() {
+        let began = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20);
+        let ran = Duration::from_secs(60);
+        let half = time::Duration::seconds(30);
+        for moved in [-3600, 0, 3600].map(time::Duration::seconds) {
+            let mut window = Window { from: began, to: None, broken_off: false };
+            assert!(window.covers(began + half));
+            let ended = began + ran + moved;
+            window.close(ended, ran);
+            for inside in [began + half, ended - half, ended + time::Duration::SECOND] {
+                assert!(window.covers(inside), "{moved}: {inside}");
+            }
+            let first = began.min(ended - ran);
+            assert!(!window.covers(first - time::Duration::SECOND), "{moved}");
+            assert!(!window.covers(began.max(ended) + ran + half), "{moved}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let failed = |cause: &str| EngineError::Failed {
+            operation: "load".to_owned(),
+            reference: "a.tar".to_owned(),
+            cause: cause.to_owned(),
+        };
+        let full = failed("write /x: No space left on device").noticing_full();
+        assert!(matches!(full, EngineError::Full { .. }));
+        assert!(full.to_string().contains("docker system df"), "{full}");
+        assert!(matches!(failed("unexpected EOF").noticing_full(), EngineError::Failed { .. }));
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use super::instructions::{self, Instruction};
 use super::raw::{self, CacheRecord};
 use super::shared::{Window, failure};
-use super::{EngineError, Owned, Snapshot, Trace};
+use super::{EngineError, GivenUp, Owned, Snapshot, Trace};
 use bollard::Docker;
 use bollard::models::ImageSummary;
 use bollard::query_parameters::{
@@ -21,6 +21,23 @@ const AT_ONCE: usize = 4;
 const RETRIES: u32 = 40;
 /// Time between two of these.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// What could not be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    Nothing,
+    /// Build cache records that the engine uses.
+    Records,
+}
+
+impl GivenUp {
+    /// Whether a record is one of this build's.
+    fn made(&self, record: &CacheRecord) -> bool {
+        let created = record.created().map(|at| at.unix_timestamp_nanos());
+        let span = i128::from(self.from_ns)..=i128::from(self.to_ns);
+        created.is_some_and(|at| span.contains(&at)) && !self.before.contains(&record.id)
+    }
+}
 
 pub(super) struct Upkeep<'a> {
     pub docker: &'a Docker,
@@ -49,7 +66,7 @@ impl Upkeep<'_> {
         owned: &Owned,
         before: &Snapshot,
         windows: Option<&[Window]>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Stay, EngineError> {
         // Listed first: older engines count images while they list records, and fail if one goes
         // away meanwhile. Removing both at the same time is safe.
         let records = self.records().await;
@@ -57,6 +74,27 @@ impl Upkeep<'_> {
             self.reset_records(records?, owned, before, windows).await
         });
         images.and(records)
+    }
+
+    /// Removes what builds that were given up left, as far as the engine has let go of it. Returns
+    /// those of which something is still in use.
+    pub(super) async fn remove_given_up(
+        &self,
+        given_up: &[GivenUp],
+    ) -> Result<Vec<GivenUp>, EngineError> {
+        let mut left = given_up.to_vec();
+        if left.is_empty() {
+            return Ok(left);
+        }
+        let records = self.records().await?;
+        let made = |record: &&CacheRecord| given_up.iter().any(|build| build.made(record));
+        let ids: Vec<String> = records.iter().filter(made).map(|one| one.id.clone()).collect();
+        if !ids.is_empty() {
+            self.prune(&ids).await?;
+        }
+        let records = self.records().await?;
+        left.retain(|build| records.iter().any(|record| build.made(record)));
+        Ok(left)
     }
 
     async fn reset_images(&self, owned: &Owned, before: &Snapshot) -> Result<(), EngineError> {
@@ -106,7 +144,7 @@ impl Upkeep<'_> {
         owned: &Owned,
         before: &Snapshot,
         windows: Option<&[Window]>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Stay, EngineError> {
         let in_time = |record: &CacheRecord| {
             let Some(windows) = windows else { return true };
             record.moments().any(|at| windows.iter().any(|window| window.covers(at)))
@@ -127,7 +165,7 @@ impl Upkeep<'_> {
         let mut ids = of_ours(records);
         for round in 0..RETRIES {
             if ids.is_empty() && round >= least {
-                return Ok(());
+                return Ok(Stay::Nothing);
             }
             if !ids.is_empty() {
                 self.prune(&ids).await?;
@@ -139,14 +177,14 @@ impl Upkeep<'_> {
             }
         }
         if ids.is_empty() {
-            return Ok(());
+            return Ok(Stay::Nothing);
         }
         tracing::warn!(
             "{} build cache records of this run are still in use on the engine and stay: {}",
             ids.len(),
             ids.join(", ")
         );
-        Ok(())
+        Ok(Stay::Records)
     }
 
     /// Removes everything: for an engine that is ours alone.

@@ -17,8 +17,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
@@ -38,15 +38,29 @@ pub(super) struct Listener {
 }
 
 /// What is served, all of it ended together.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Tasks {
     end: CancellationToken,
+    /// Ends what is served now and, until there is another one, what comes.
+    current: Arc<Mutex<CancellationToken>>,
     tracker: TaskTracker,
 }
 
+impl Default for Tasks {
+    fn default() -> Self {
+        let end = CancellationToken::new();
+        let current = Arc::new(Mutex::new(end.child_token()));
+        Self { end, current, tracker: TaskTracker::default() }
+    }
+}
+
 impl Tasks {
+    fn current(&self) -> MutexGuard<'_, CancellationToken> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let end = self.end.clone();
+        let end = self.current().clone();
         self.tracker.spawn(async move {
             end.run_until_cancelled(task).await;
         });
@@ -94,6 +108,19 @@ impl Listener {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends every connection, and those that come, until [`Listener::answer_again`].
+    pub(super) fn hang_up(&self) {
+        self.tasks.current().cancel();
+    }
+
+    /// Serves connections again. Nothing if it does.
+    pub(super) fn answer_again(&self) {
+        let mut current = self.tasks.current();
+        if current.is_cancelled() {
+            *current = self.tasks.end.child_token();
+        }
     }
 
     /// Ends everything and waits until it has ended.

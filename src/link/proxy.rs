@@ -86,6 +86,17 @@ impl Proxy {
         self.front.exchange.counters.traffic()
     }
 
+    /// Ends every connection, and those that come, until [`Proxy::answer_again`]. For when nobody
+    /// waits any more for what is under way: an engine may go on with it all the same.
+    pub fn hang_up(&self) {
+        self.listener.hang_up();
+    }
+
+    /// Serves connections again. Nothing if it does.
+    pub fn answer_again(&self) {
+        self.listener.answer_again();
+    }
+
     /// Breaks off what is under way and ends it. Idempotent.
     pub async fn close(&self) {
         self.listener.close().await;

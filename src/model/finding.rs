@@ -314,6 +314,12 @@ findings! {
         meaning: "A pull, push, fetch or store failed and was tried again, as limits.retries asks for; the failed attempts count in the phase's time.",
         advice: "That is what a job with retries costs. Look for the cause if it is not how your registry or storage usually behaves."
     }
+    /// The engine goes on with a build that was given up.
+    BUILD_GOES_ON {
+        id: "build-goes-on", trap: None, severity: Warning,
+        meaning: "A build was given up while it imported a cache, and the engine goes on with that until the registry answers or hangs up: what it uses meanwhile cannot be removed.",
+        advice: "Run `breakeven clean` once the registry answers, or after the engine was restarted. A link in front of the registry ([link.NAME]) hangs up by itself."
+    }
     /// A cold or populate sample had hits.
     FOREIGN_CACHE {
         id: "foreign-cache", trap: None, severity: Invalid,

@@ -207,10 +207,16 @@ impl Bench<'_> {
     pub async fn end(&self, site: &Site, begun: Begun) -> Result<(), RunError> {
         let limit_s = self.plan.limits.cleanup_s;
         let owned = self.ledger.owned();
+        let engine = Arc::clone(&begun.engine);
         let release = site.host.release(begun.engine, &owned, &begun.before);
-        match tokio::time::timeout(Duration::from_secs_f64(limit_s), release).await {
+        let released = tokio::time::timeout(Duration::from_secs_f64(limit_s), release).await;
+        if let Some(link) = &site.link {
+            link.answer_again();
+        }
+        match released {
             Ok(Ok(())) => {
                 self.ledger.put_back();
+                self.ledger.given_up(site.host.address(), engine.given_up())?;
                 Ok(())
             }
             Ok(Err(error)) => Err(error.into()),

@@ -42,23 +42,21 @@ pub async fn clean_run(folder: &Path, run: &str) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Removes what one run left that may have been killed a moment ago: once its builder has had the
-/// time to end what it was doing.
-pub async fn clean_killed(folder: &Path, run: &str) -> Result<(), RunError> {
-    for leftover in ledger::leftovers(folder)?.into_iter().filter(|one| one.header.run == run) {
-        let window = leftover.open.as_ref().and_then(|open| open.trace.windows.last());
-        let left = window.map_or(time::Duration::ZERO, |(_, end)| *end - OffsetDateTime::now_utc());
-        // Never longer than a moment, even if the clock was set back meanwhile.
-        let left = left.clamp(time::Duration::ZERO, ledger::GRACE).unsigned_abs();
-        tokio::time::sleep(left).await;
-        clean_one(leftover).await?;
-    }
-    Ok(())
+/// Waits until the builder of a run that was killed a moment ago has had the time to end what it was
+/// doing: a copy, for one, is finished although its client is gone.
+async fn wait_for_builder(leftover: &Leftover) {
+    let window = leftover.open.as_ref().and_then(|open| open.trace.windows.last());
+    let left = window.map_or(time::Duration::ZERO, |(_, end)| *end - OffsetDateTime::now_utc());
+    // Never longer than a moment, even if the clock was set back meanwhile.
+    let left = left.clamp(time::Duration::ZERO, ledger::GRACE).unsigned_abs();
+    tokio::time::sleep(left).await;
 }
 
 async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
     let header = &leftover.header;
     let mut cleaned = Cleaned { run: header.run.clone(), ..Cleaned::default() };
+    let mut in_use = false;
+    wait_for_builder(&leftover).await;
     registry::kill_leftover(&lifecycle::registry_folder(&header.scratch))?;
     for address in &header.private {
         cleaned.engines += private::remove_leftovers(Some(address), &header.run).await?;
@@ -74,6 +72,17 @@ async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
         engine.reset(&found, &open.before).await?;
         let left = engine.snapshot().await?;
         cleaned.images = there.images.difference(&left.images).count();
+        in_use |= !found.records.is_disjoint(&left.records);
+    }
+    for (address, build) in &leftover.given_up {
+        let engine = SharedEngine::connect(Some(address)).await?;
+        let there = engine.snapshot().await?;
+        in_use |= !engine.remove_given_up(std::slice::from_ref(build)).await?.is_empty();
+        let left = engine.snapshot().await?;
+        cleaned.records += there.records.difference(&left.records).count();
+    }
+    if in_use {
+        return Err(RunError::StillInUse { run: header.run.clone() });
     }
     if let Some(address) = &header.storage {
         let own_storage = lifecycle::storage_folder(&header.scratch);

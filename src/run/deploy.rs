@@ -80,6 +80,9 @@ async fn node(
         }
     }
     bench.made(Made::Tag(&image.to_string()));
+    for (_, image) in &seed.facts.images {
+        bench.made(Made::Image(&image.id));
+    }
     let limit_s = bench.plan.limits.transfer_s;
     let mut log = StepLog::default();
     bench.shape(site, &bench.plan.links[&cell.link]);

@@ -475,6 +475,11 @@ impl Runner<'_, '_> {
         };
         let seconds = (clock.now() - started).as_secs_f64();
         let after = self.context.link.map(Proxy::traffic);
+        if let (None | Some(Err(_)), Some(link)) = (&ended, self.context.link) {
+            // An engine that imports a cache goes on with it although its client is gone, for as
+            // long as the registry lets it wait. Until the engine is given back.
+            link.hang_up();
+        }
         let moved = before.zip(after).map(|(before, after)| (after - before).total());
         let step = || format!("{phase} {}", what.to_string());
         let result = match ended {

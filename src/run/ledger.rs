@@ -1,7 +1,7 @@
 //! The ledger: what a run makes outside its own folder, written down before or as it is made, so
 //! that `breakeven clean` can remove what a killed run left, and only that.
 
-use crate::engine::{Owned, Snapshot, Trace};
+use crate::engine::{GivenUp, Owned, Snapshot, Trace};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -53,6 +53,10 @@ enum Line {
     Image(String),
     /// The session builds this Dockerfile.
     Dockerfile(String),
+    /// A build was given up on an engine, which still uses records of it.
+    GivenUp { engine: String, build: GivenUp },
+    /// The clock was set back: the last moment that was known before, and the first one after.
+    SetBack { from: i64, to: i64 },
 }
 
 /// What a ledger tells of a session that was not put back.
@@ -85,6 +89,10 @@ struct Inner {
     owned: Owned,
     /// Whether a session began that has not been put back.
     open: bool,
+    /// Builds that were given up, by the engine's address, and whose records are still in use.
+    given_up: Vec<(String, GivenUp)>,
+    /// The last sign of life.
+    beat: OffsetDateTime,
 }
 
 /// The folder that ledgers lie in: `$XDG_STATE_HOME/breakeven`, else `~/.local/state/breakeven`.
@@ -116,7 +124,9 @@ impl Ledger {
         let line = serde_json::to_string(header).map_err(io::Error::other);
         let line = line.map_err(failed("writing"))? + "\n";
         file.write_all(line.as_bytes()).map_err(failed("writing"))?;
-        let inner = Mutex::new(Inner { file, owned: Owned::default(), open: false });
+        let beat = OffsetDateTime::now_utc();
+        let (owned, given_up) = (Owned::default(), Vec::new());
+        let inner = Mutex::new(Inner { file, owned, open: false, given_up, beat });
         Ok(Self { path, header: line, inner })
     }
 
@@ -131,6 +141,9 @@ impl Ledger {
             inner.file.set_len(0)?;
             io::Seek::rewind(&mut inner.file)?;
             inner.file.write_all(header.as_bytes())?;
+            for (engine, build) in inner.given_up.clone() {
+                put(&mut inner.file, &Line::GivenUp { engine, build })?;
+            }
             put(&mut inner.file, &Line::Begin { engine, before: before.clone(), at })
         })
     }
@@ -160,6 +173,26 @@ impl Ledger {
         self.write(|inner, _| put(&mut inner.file, &Line::Dockerfile(text.to_owned())))
     }
 
+    /// Builds of this run that were given up on an engine, and whose records it still uses.
+    pub fn given_up(&self, engine: &str, builds: Vec<GivenUp>) -> Result<(), LedgerError> {
+        self.write(|inner, _| {
+            let builds: Vec<_> =
+                builds.into_iter().map(|build| (engine.to_owned(), build)).collect();
+            for (engine, build) in builds.iter().filter(|one| !inner.given_up.contains(one)) {
+                let line = Line::GivenUp { engine: engine.clone(), build: build.clone() };
+                put(&mut inner.file, &line)?;
+            }
+            inner.given_up.retain(|(known, _)| known != engine);
+            inner.given_up.extend(builds);
+            Ok(())
+        })
+    }
+
+    /// Whether records of such builds may still be in use.
+    pub fn has_given_up(&self) -> bool {
+        !self.inner.lock().unwrap_or_else(PoisonError::into_inner).given_up.is_empty()
+    }
+
     /// What the session has made so far.
     pub fn owned(&self) -> Owned {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).owned.clone()
@@ -177,9 +210,18 @@ impl Ledger {
 
     /// Shows that the run is alive: `clean` takes the file's time as the end of a killed run.
     pub fn heartbeat(&self) {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        self.beat(OffsetDateTime::now_utc());
+    }
+
+    fn beat(&self, now: OffsetDateTime) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         // A missed beat only makes the window of `clean` shorter, which is the safe side.
-        let _ = inner.file.set_modified(SystemTime::now());
+        if now < inner.beat {
+            let (from, to) = (inner.beat.unix_timestamp(), now.unix_timestamp());
+            let _ = put(&mut inner.file, &Line::SetBack { from, to });
+        }
+        inner.beat = now;
+        let _ = inner.file.set_modified(SystemTime::from(now));
     }
 
     /// The run has put everything back.
@@ -220,6 +262,8 @@ pub struct Leftover {
     pub header: Header,
     /// The session in hand when the run was killed.
     pub open: Option<Open>,
+    /// Builds that were given up, by the engine's address, and whose records were still in use.
+    pub given_up: Vec<(String, GivenUp)>,
     path: PathBuf,
     /// Held so that two `clean` do not get in each other's way.
     _lock: File,
@@ -259,8 +303,8 @@ pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, LedgerError> {
         // A run that was killed before its header was complete has made nothing yet.
         match lines.next().and_then(|line| serde_json::from_str(line).ok()) {
             Some(header) => {
-                let open = read_session(lines, modified.into());
-                found.push(Leftover { header, open, path, _lock: file });
+                let (open, given_up) = read_lines(lines, modified.into());
+                found.push(Leftover { header, open, given_up, path, _lock: file });
             }
             None => remove(&path)?,
         }
@@ -268,27 +312,39 @@ pub fn leftovers(folder: &Path) -> Result<Vec<Leftover>, LedgerError> {
     Ok(found)
 }
 
-fn read_session<'a>(
+fn read_lines<'a>(
     lines: impl Iterator<Item = &'a str>,
     alive_until: OffsetDateTime,
-) -> Option<Open> {
+) -> (Option<Open>, Vec<(String, GivenUp)>) {
     let mut open: Option<Open> = None;
+    let mut given_up = Vec::new();
+    let moment = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
     // The last line may be torn; what it would have named is found by the window.
     for line in lines.filter_map(|line| serde_json::from_str(line).ok()) {
         match (line, &mut open) {
             // An engine that is the run's alone goes as a whole.
             (Line::Begin { engine: None, .. }, _) => open = None,
+            (Line::GivenUp { engine, build }, _) => given_up.push((engine, build)),
             (Line::Begin { engine: Some(engine), before, at }, _) => {
-                let began = OffsetDateTime::from_unix_timestamp(at).ok()?;
+                let Some(began) = moment(at) else { continue };
                 open = Some(Open {
                     engine,
                     owned: Owned::default(),
                     before,
                     trace: Trace {
-                        windows: vec![(began, alive_until + GRACE)],
+                        windows: vec![(began, alive_until.max(began) + GRACE)],
                         dockerfiles: Vec::new(),
                     },
                 });
+            }
+            (Line::SetBack { from, to }, Some(open)) => {
+                let (Some(from), Some(to)) = (moment(from), moment(to)) else { continue };
+                if let Some((_, until)) = open.trace.windows.last_mut() {
+                    *until = from + GRACE;
+                }
+                // As it is known to a second.
+                let since = to - time::Duration::seconds(1);
+                open.trace.windows.push((since, alive_until.max(since) + GRACE));
             }
             (Line::Tag(tag), Some(open)) => {
                 open.owned.tags.insert(tag);
@@ -300,7 +356,7 @@ fn read_session<'a>(
             (_, None) => {}
         }
     }
-    open
+    (open, given_up)
 }
 
 #[cfg(test)]
@@ -343,6 +399,47 @@ mod tests {
         assert_eq!(open.trace.dockerfiles, ["FROM a"]);
         leftover.forget().unwrap();
         assert!(leftovers(dir.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn builds_that_were_given_up_are_known_until_the_engine_has_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::create(dir.path(), &header("r1")).unwrap();
+        let build = |from_ns| GivenUp { from_ns, to_ns: 9, before: ["a".to_owned()].into() };
+        ledger.begin(Some("unix:///x"), &Snapshot::default()).unwrap();
+        assert!(!ledger.has_given_up());
+        ledger.given_up("unix:///x", vec![build(1), build(2)]).unwrap();
+        ledger.given_up("unix:///y", vec![build(3)]).unwrap();
+        ledger.begin(Some("unix:///x"), &Snapshot::default()).unwrap();
+        ledger.given_up("unix:///x", vec![build(2), build(4)]).unwrap();
+        ledger.begin(Some("unix:///x"), &Snapshot::default()).unwrap();
+        assert!(ledger.has_given_up());
+        drop(ledger);
+        let found = leftovers(dir.path()).unwrap();
+        let known: Vec<_> =
+            found[0].given_up.iter().map(|(engine, build)| (&engine[8..], build.from_ns)).collect();
+        assert_eq!(known, [("y", 3), ("x", 2), ("x", 4)]);
+        assert!(found[0].open.is_some());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_hides_nothing_of_either_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::create(dir.path(), &header("r1")).unwrap();
+        ledger.begin(Some("unix:///x"), &Snapshot::default()).unwrap();
+        let began = OffsetDateTime::now_utc();
+        let later = began + time::Duration::minutes(5);
+        let hour = time::Duration::HOUR;
+        let beats = [later, later - hour, later - hour + time::Duration::MINUTE];
+        beats.iter().for_each(|at| ledger.beat(*at));
+        drop(ledger);
+        let found = leftovers(dir.path()).unwrap();
+        let trace = &found[0].open.as_ref().unwrap().trace;
+        assert_eq!(trace.windows.len(), 2);
+        assert!(beats.iter().chain([&began]).all(|at| trace.covers(*at)), "{:?}", trace.windows);
+        for outside in [beats[1] - hour, beats[2] + time::Duration::MINUTE, later + hour] {
+            assert!(!trace.covers(outside), "{outside} {:?}", trace.windows);
+        }
     }
 
     #[test]

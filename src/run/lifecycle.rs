@@ -65,7 +65,7 @@ pub async fn conduct(
     listener: &(dyn Fn(&Event) + Send + Sync),
 ) -> Result<Outcome, RunError> {
     if journal.is_reopened() {
-        cleanup::clean_killed(&ledger::folder(), &plan.run).await?;
+        cleanup::clean_run(&ledger::folder(), &plan.run).await?;
     }
     let scratch = scratch(&plan.run);
     let ledger = Ledger::create(&ledger::folder(), &header(plan, &hosts, &scratch))?;
@@ -74,12 +74,21 @@ pub async fn conduct(
     let removed = workspace::remove(&scratch).map_err(RunError::from);
     // Where something may be left, the ledger stays, so that `breakeven clean` finds it.
     let closed = !matches!(&result, Ok((_, Err(_))));
+    let mut given_up = false;
     if removed.is_ok() && closed && !ledger.is_open() {
-        ledger.close()?;
+        given_up = ledger.has_given_up();
+        if given_up {
+            drop(ledger);
+        } else {
+            ledger.close()?;
+        }
     }
     let (outcome, closed) = result?;
     closed?;
     removed?;
+    if given_up && let Err(error) = cleanup::clean_run(&ledger::folder(), &plan.run).await {
+        tracing::warn!("{error}");
+    }
     Ok(outcome)
 }
 

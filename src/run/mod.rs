@@ -96,6 +96,16 @@ pub enum RunError {
         /// The limit in seconds.
         limit_s: f64,
     },
+    /// The engine goes on with a build that was given up.
+    #[error(
+        "build cache records of run {run} are still in use on the engine: a build of it was given up, \
+         and the engine goes on with its import until the registry answers or hangs up. Run \
+         `breakeven clean` then, or after the engine was restarted"
+    )]
+    StillInUse {
+        /// Id of the run.
+        run: String,
+    },
     /// Nothing that was planned can be done on these engines.
     #[error("the engines can do nothing of what was planned: {reason}. {advice}")]
     NothingSupported {

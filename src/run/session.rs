@@ -22,6 +22,7 @@ use crate::strategy::{self, CacheFrom, Job, Strategy};
 use crate::workspace::{self, Prepared};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -107,8 +108,13 @@ pub async fn sample(
                         image = Some(Err(format!("the warm-up sample is {}", sample.status)));
                     }
                     let started = clock.now();
+                    let (used, known) = (Arc::clone(&begun.engine), begun.engine.given_up());
                     failed_reset = bench.end(session.site, begun).await.err();
                     session.reset += clock.now() - started;
+                    if used.given_up().iter().any(|build| !known.contains(build)) {
+                        let what = "build cache records of this sample's build are in use";
+                        sample.findings.push(Finding::new(&kinds::BUILD_GOES_ON, what));
+                    }
                 }
             }
             // A context may hold folders that only this can remove.
@@ -209,9 +215,11 @@ impl Session<'_, '_> {
         let bench = self.bench;
         bench.shape(self.site, &bench.plan.links[&self.cell.link]);
         let machine = bench.world.machine;
-        let (before, began) = (machine(), bench.world.clock.wall());
+        let (before, began) = (machine(), bench.world.clock.now());
         let result = self.carry_out(engine, &prepared, folder, &steps, &mut record, true).await;
-        self.job_span = Some((began, bench.world.clock.wall()));
+        // By the clock as it is now, should it have been set meanwhile.
+        let ended = bench.world.clock.wall();
+        self.job_span = Some((ended - (bench.world.clock.now() - began), ended));
         self.around.noise = machine().zip(before).map(|(after, before)| after.since(&before));
         bench.shape(self.site, &LinkPlan::default());
         self.record = record;
@@ -262,6 +270,10 @@ impl Session<'_, '_> {
         let existing = self.existing(seeds);
         let wanted: Vec<Seed> = existing.iter().map(|seed| seed.seed.clone()).collect();
         let names: Vec<String> = wanted.iter().map(|seed| seed.0.clone()).collect();
+        // What a pull or load brings has no name yet where the engine dies in the middle of it.
+        for (_, image) in existing.iter().flat_map(|seed| &seed.facts.images) {
+            bench.made(Made::Image(&image.id));
+        }
         self.site.restore(&wanted).await?;
         bench.world.storage.restore(&names).await?;
         if strategy.cache == CacheFrom::Engine {

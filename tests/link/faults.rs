@@ -119,3 +119,25 @@ async fn what_is_no_request_is_refused_without_asking_the_registry() {
     }
     assert_eq!(server.seen().len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_can_be_ended_and_what_follows_goes_well() {
+    let count = AtomicUsize::new(0);
+    let server = Server::plain(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::Hang(String::new()),
+        _ => Reply::Keep(ok("good")),
+    })
+    .await;
+    let proxy = Proxy::start(HERE, server.plain_upstream()).await.unwrap();
+    let url = format!("http://{}/v2/a/manifests/1", proxy.address());
+    let asked = tokio::spawn(client().get(&url).send());
+    while server.seen().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    proxy.hang_up();
+    // Not the 502 that it would get in the end.
+    assert!(asked.await.unwrap().is_err());
+    assert!(client().get(&url).send().await.is_err());
+    proxy.answer_again();
+    assert_eq!(client().get(&url).send().await.unwrap().text().await.unwrap(), "good");
+}

@@ -3,12 +3,15 @@
 mod export;
 mod faults;
 mod faults_cache;
+mod faults_engine;
+mod faults_hang;
 mod faults_kill;
 mod faults_machine;
 mod faults_table;
 #[path = "../storage/front.rs"]
 mod front;
 mod harness;
+mod inner;
 mod lab;
 mod login;
 mod private;
