@@ -5,7 +5,7 @@ use super::front::{self, Fault};
 use super::harness::{ARTICLE, Bed, assert_as_before, holdings};
 use super::lab::{conduct, resolved, scratch};
 use super::runs::UsersRegistry;
-use super::sabotage::{Case, Row, Saboteur, cases, cases_of_bodies, chosen};
+use super::sabotage::{Becomes, Case, Row, Saboteur, cases, cases_of_bodies, chosen};
 use super::server;
 use breakeven::model::{Event, Phase};
 use breakeven::run::Site;
@@ -24,7 +24,7 @@ fn row((strategy, phase, usual): (&'static str, Phase, &[&str])) -> Row {
         cases.extend(cases_of_bodies());
     }
     if matches!(phase, Phase::Pull | Phase::Fetch) {
-        cases.push(Case { what: "slow", fault: Some(Fault::Slow), harmless: true });
+        cases.push(Case { what: "slow", fault: Some(Fault::Slow), becomes: Becomes::Good });
     }
     // What is killed is the registry.
     if matches!(phase, Phase::Fetch | Phase::Store) {
