@@ -14,6 +14,7 @@ pub mod decision;
 pub mod engine;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod gate;
 pub mod link;
 pub mod model;
 pub mod registry;

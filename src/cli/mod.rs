@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Data goes to stdout, everything else to stderr.
 
+mod check;
 mod clean;
 mod compare;
 pub mod doctor;
@@ -38,6 +39,7 @@ enum Command {
     Repeat(repeat::Args),
     Report(report::Args),
     Compare(compare::Args),
+    Check(check::Args),
     Doctor(doctor::Args),
     Export(export::Args),
     Clean(clean::Args),
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Repeat(args) => repeat::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Clean(args) => clean::run(&args),

@@ -14,6 +14,7 @@ mod mix;
 mod names;
 mod prices;
 mod problem;
+mod reader;
 mod replay;
 pub mod schema;
 mod settings;
@@ -21,7 +22,8 @@ mod shape;
 mod workloads;
 
 pub use cells::Filter;
-pub use problem::{ConfigError, Place, Problem};
+pub use problem::{ConfigError, Place, Problem, allowed, nearest};
+pub use reader::Reader;
 pub use settings::{DURATION, duration};
 
 use crate::model::Cell;

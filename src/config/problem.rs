@@ -70,15 +70,21 @@ pub(super) fn listed<T: fmt::Display>(names: impl IntoIterator<Item = T>) -> Str
 }
 
 /// Advice for a name that is not among the allowed ones: the nearest one first, if one is near.
-pub(super) fn allowed<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+pub fn allowed<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = known
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), *candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min();
-    let hint = near.map_or_else(String::new, |(_, best)| format!("did you mean `{best}`? "));
+    let hint = nearest(name, known.iter().copied())
+        .map_or_else(String::new, |best| format!("did you mean `{best}`? "));
     format!("{hint}allowed: {}", listed(known))
+}
+
+/// The name that is meant, if one is near.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min()
+        .map(|(_, best)| best)
 }
 
 #[cfg(test)]

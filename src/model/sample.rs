@@ -166,6 +166,18 @@ impl Sample {
         rows.fold(0.0, |sum, row| sum + row.duration_s)
     }
 
+    /// Seconds that the job spent only on leaving its cache behind: `save`, `store`, and the cache
+    /// exports that the builder timed. `None` if it has none of them.
+    pub fn leaving_s(&self) -> Option<f64> {
+        let leaves = |row: &&PhaseRecord| {
+            matches!(row.phase, Phase::Save | Phase::Store)
+                || (row.within && row.operation == "cache export")
+        };
+        let mut rows = self.phases.iter().filter(leaves).peekable();
+        rows.peek()?;
+        Some(rows.map(|row| row.duration_s).sum())
+    }
+
     /// Different instructions that the job's builds came across. A job may build several times;
     /// an instruction counts once.
     pub fn step_count(&self) -> usize {

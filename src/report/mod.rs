@@ -11,6 +11,7 @@ mod csv;
 mod deploy;
 mod disturbance;
 mod findings;
+pub mod gate;
 mod html;
 mod json;
 mod markdown;

@@ -94,7 +94,7 @@ impl Page {
     }
 
     /// Text in an ANSI style, where colours are wanted.
-    fn paint(&self, code: &str, text: &str) -> String {
+    pub(super) fn paint(&self, code: &str, text: &str) -> String {
         if self.style.color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 

@@ -185,6 +185,20 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(spell).collect())
 }
 
+/// Text from outside in a log that a CI system reads along: besides, nothing in it is a command to
+/// that system (`::error::`, `##[error]`, `##vso[`), wherever a line breaks.
+pub fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in visible(text).chars() {
+        if matches!(c, ':' | '#') && out.ends_with(c) {
+            // Joins words, is not seen, and is no part of a command.
+            out.push('\u{2060}');
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// Text from outside within HTML, attribute values included.
 pub fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -286,6 +300,7 @@ mod tests {
     #[test]
     fn names_from_outside_stay_within_their_place() {
         assert_eq!(visible("a\x1b[31m\nb\u{202e}"), "a\\u{1b}[31m\\nb\\u{202e}");
+        assert_eq!(harmless("::x ###[y"), ":\u{2060}:x #\u{2060}#\u{2060}#[y");
         assert_eq!(html("<b a='\"'>&"), "&lt;b a=&#39;&quot;&#39;&gt;&amp;");
         assert_eq!(markdown("a|b`c`\n@you #1 <x>"), "a\\|b\\`c\\`\\\\n&#64;you &#35;1 &lt;x&gt;");
         assert_eq!(markdown("[1.0, 2.0] [a](b)"), "[1.0, 2.0] [a\\](b)");

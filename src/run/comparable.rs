@@ -114,7 +114,8 @@ fn facts(side: &Side<'_>, other: &Plan) -> BTreeMap<String, String> {
 fn decisive(plan: &Plan, other: &Plan) -> Value {
     let workloads = of_both(&plan.workloads, &other.workloads, |workload| {
         json!({ "target": workload.target, "stages": workload.stages, "bases": workload.bases,
-            "build_args": workload.build_args })
+            "build_args": workload.build_args,
+            "secret_args": workload.secret_args.keys().collect::<Vec<_>>() })
     });
     let changes = of_both(&plan.changes, &other.changes, |change| {
         let built =

@@ -2,9 +2,9 @@
 
 use crate::report_support::{Run, spoil};
 use crate::support::{
-    HOSTILE, identified, interrupt, made, of_app, only, printed, refusal, slow, write,
+    HOSTILE, identified, interrupt, made, of_app, only, printed, refusal, side, slow, write,
 };
-use breakeven::compare::{self, Comparison, Side, Word};
+use breakeven::compare::{self, Comparison, Word};
 use breakeven::model::{Sample, State, Status};
 use breakeven::report::{self, Style, comparison};
 use breakeven::run::comparable;
@@ -25,10 +25,6 @@ fn slower(sample: &mut Sample) {
 
 static BASE: LazyLock<Run> = LazyLock::new(|| made(6, "20260302-base", |_| ()));
 static NEW: LazyLock<Run> = LazyLock::new(|| made(6, "20260309-new", slower));
-
-fn side(run: &Run) -> Side<'_> {
-    Side { plan: &run.plan, events: &run.events, decision: run.decision() }
-}
 
 /// What the command compares, whatever differs.
 fn compared(base: &Run, new: &Run) -> Comparison {

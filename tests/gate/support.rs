@@ -1,6 +1,7 @@
 //! Hand-made runs as directories, and the command as a user calls it.
 
 use crate::report_support::Run;
+use breakeven::compare::Side;
 use breakeven::model::event::Ending;
 use breakeven::model::{Cell, Event, Phase, Sample};
 use std::fs;
@@ -89,6 +90,11 @@ pub fn only(mut run: Run, keep: impl Fn(&Cell) -> bool) -> Run {
 /// Jobs after a change of the app that find a cache, if their strategy has one.
 pub fn of_app(cell: &Cell) -> bool {
     cell.change.starts_with("app") && cell.availability.starts_with("branch+main")
+}
+
+/// What is known of a run.
+pub fn side(run: &Run) -> Side<'_> {
+    Side { plan: &run.plan, events: &run.events, decision: run.decision() }
 }
 
 /// Ends a run early.

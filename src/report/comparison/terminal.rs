@@ -27,38 +27,38 @@ fn render(comparison: &Comparison, style: Style) -> Result<String, ReportError> 
     let mut page = Page::new(style);
     page.heading(&format!(
         "Breakeven: {} compared with {}",
-        text::visible(&comparison.new.run),
-        text::visible(&comparison.base.run)
+        text::harmless(&comparison.new.run),
+        text::harmless(&comparison.base.run)
     ));
     for head in super::heads(comparison) {
-        page.wrapped("", "  ", &text::visible(&head));
+        page.wrapped("", "  ", &text::harmless(&head));
     }
     for note in &comparison.notes {
-        page.wrapped("note: ", "  ", &text::visible(note));
+        page.wrapped("note: ", "  ", &text::harmless(note));
     }
     if !comparison.across.is_empty() {
         page.heading("Across");
         page.wrapped("  ", "  ", ACROSS);
         for line in &comparison.across {
-            page.wrapped("  - ", "    ", &text::visible(line));
+            page.wrapped("  - ", "    ", &text::harmless(line));
         }
     }
     tables(&mut page, comparison);
     page.heading("Verdicts over the change mix");
     for line in super::verdicts(comparison) {
-        page.wrapped("  ", "    ", &text::visible(&line));
+        page.wrapped("  ", "    ", &text::harmless(&line));
     }
     for (which, keys) in [("base", &comparison.only_in_base), ("new", &comparison.only_in_new)] {
         if !keys.is_empty() {
             page.heading(&format!("Only in {which}"));
             for key in keys {
-                page.wrapped("  ", "    ", &text::visible(key));
+                page.wrapped("  ", "    ", &text::harmless(key));
             }
         }
     }
     page.heading("In short");
     for sentence in super::sentences(comparison) {
-        page.wrapped("  ", "  ", &text::visible(&sentence));
+        page.wrapped("  ", "  ", &text::harmless(&sentence));
     }
     Ok(page.into_text())
 }
@@ -71,7 +71,7 @@ fn tables(page: &mut Page, comparison: &Comparison) {
     };
     let Some(layout) = layouts.iter().find(fits).or(layouts.last()) else { return };
     for (title, cells) in super::groups(comparison) {
-        page.heading(&text::visible(&title));
+        page.heading(&text::harmless(&title));
         page.table(&mut table(cells, layout));
     }
     page.line("");
@@ -104,6 +104,7 @@ fn layouts(comparison: &Comparison) -> Vec<Layout> {
 fn table(cells: &[CellDifference], layout: &Layout) -> Table {
     let set = |parts: (String, String), column: &Column| {
         let alignment = if column.is_number { CellAlignment::Right } else { CellAlignment::Left };
+        let parts = (text::harmless(&parts.0), text::harmless(&parts.1));
         Cell::new(columns::joined(parts, layout.two_lines)).set_alignment(alignment)
     };
     let mut table = new_table(layout.columns.iter().map(|column| {

@@ -2,7 +2,7 @@
 
 use crate::decision;
 use crate::model::finding as kinds;
-use crate::model::{Cell, CellKey, Event, Finding, Phase, Plan, Sample, State, Status, sample};
+use crate::model::{Cell, CellKey, Event, Finding, Plan, Sample, State, Status, sample};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Findings about the whole run.
@@ -80,7 +80,7 @@ fn export_outweighs_saving(samples: &[&Sample], baseline: &[&Sample]) -> Option<
     let (mut exports, mut finds, mut colds, mut pairs) = (0.0, 0.0, 0.0, 0.0);
     for sample in samples.iter().filter(|s| s.counts() && s.cell.state == State::Steady) {
         let Some(cold) = by_round.get(&sample.round) else { continue };
-        let export = leaving_s(sample);
+        let export = sample.leaving_s().unwrap_or(0.0);
         exports += export;
         colds += cold.total_s();
         finds += cold.total_s() - (sample.total_s() - export);
@@ -100,13 +100,4 @@ fn export_outweighs_saving(samples: &[&Sample], baseline: &[&Sample]) -> Option<
         exports / pairs
     );
     Some(Finding::new(&kinds::EXPORT_OUTWEIGHS_SAVING, detail))
-}
-
-/// Seconds that a job spent only on leaving its cache behind.
-fn leaving_s(sample: &Sample) -> f64 {
-    let rows = sample.phases.iter().filter(|row| {
-        let carried = matches!(row.phase, Phase::Save | Phase::Store);
-        carried || (row.within && row.operation == "cache export")
-    });
-    rows.fold(0.0, |sum, row| sum + row.duration_s)
 }

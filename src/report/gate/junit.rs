@@ -1,0 +1,38 @@
+//! JUnit XML, which most CI systems show: a test case for each rule.
+
+use super::{Gate, Output, ReportError, State, Target, reasons};
+use crate::report::text::visible;
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+/// The row of `OUTPUTS`.
+pub(super) const OUTPUT: Output = Output {
+    option: "junit",
+    summary: "JUnit XML: a test case for each rule",
+    target: Target::File,
+    render,
+};
+
+fn render(gate: &Gate) -> Result<String, ReportError> {
+    let mut suite = TestSuite::new(visible(&format!("breakeven check {}", gate.run)));
+    for rule in &gate.rules {
+        let mut status = match rule.state {
+            State::Pass => TestCaseStatus::success(),
+            State::Skip => TestCaseStatus::skipped(),
+            State::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            State::Misconfigured => TestCaseStatus::non_success(NonSuccessKind::Error),
+        };
+        let reasons: Vec<String> =
+            reasons(rule).lines().map(|line| visible(line).into_owned()).collect();
+        status.set_message(reasons.first().cloned().unwrap_or_default());
+        status.set_type(rule.state.as_str());
+        status.set_description(reasons.join("\n"));
+        let name = format!("{} ({})", rule.title, rule.origin());
+        let mut case = TestCase::new(visible(&name), status);
+        case.set_classname(format!("breakeven.{}", rule.kind));
+        case.set_system_out(visible(&rule.effective));
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new("breakeven check");
+    report.add_test_suite(suite);
+    report.to_string().map_err(|error| ReportError::format("the JUnit report", error))
+}
