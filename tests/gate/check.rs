@@ -135,6 +135,12 @@ fn nothing_is_slower_than_it_was() {
     let base = only(made(6, "20260302-base", |_| ()), of_app);
     assert_eq!(state_with(&base, rule, &compared(&base, &base)), State::Pass);
     assert_eq!(state_with(&SLOW, rule, &compared(&base, &SLOW)), State::Fail);
+    let everything = only(made(6, "everything", |sample| slow(sample, 1.5)), of_app);
+    let file = rules(&format!("[[rule]]\n{rule}"));
+    let gate = held(&everything, &file, &compared(&base, &everything));
+    let reasons = gate.rules[0].reasons();
+    assert_eq!(gate.rules[0].state, State::Fail);
+    assert!(reasons.iter().all(|line| line.contains("look at the machine first")), "{reasons:?}");
     let large = "kind = \"regression\"\nat_most = 5\nbaseline = \"../last\"";
     assert_eq!(state_with(&SLOW, large, &compared(&base, &SLOW)), State::Pass);
     let other = Baseline::NotComparable(vec!["machine processor: was A, is B".to_owned()]);

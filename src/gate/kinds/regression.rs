@@ -1,7 +1,7 @@
 //! No cell is slower by more than a share than it was in an earlier run.
 
 use super::{Kind, per_cent};
-use crate::compare::{CellDifference, Comparison, Word};
+use crate::compare::{BaselineShift, CellDifference, Comparison, Word};
 use crate::gate::{Baseline, Evidence, Part, Rule, State};
 
 /// The row of `KINDS`.
@@ -50,12 +50,12 @@ fn cells(rule: &Rule, comparison: &Comparison) -> Vec<Part> {
             (&cell.strategy, cell.builder),
         )
     });
-    of.map(|cell| part(rule, cell)).collect()
+    of.map(|cell| part(rule, cell, comparison.baseline.as_ref())).collect()
 }
 
 /// It fails if the whole interval of the share lies above the largest one, and the difference is one
 /// that matters.
-fn part(rule: &Rule, cell: &CellDifference) -> Part {
+fn part(rule: &Rule, cell: &CellDifference, baseline: Option<&BaselineShift>) -> Part {
     let most = rule.at_most.unwrap_or_default();
     let Some(time) = &cell.time else {
         return Part::new(cell.key(), State::Skip, cell.word.label());
@@ -63,11 +63,17 @@ fn part(rule: &Rule, cell: &CellDifference) -> Part {
     let worse = time.share.low > most && cell.word == Word::Slower;
     let state = if worse { State::Fail } else { State::Pass };
     let [point, low, high] = [time.share.point, time.share.low, time.share.high].map(|x| x * 100.0);
-    let said = format!(
+    let mut said = format!(
         "{}: {:+.2} s, {point:+.1} % [{low:+.1}, {high:+.1}], {} at most",
         cell.word,
         time.seconds.point,
         per_cent(most)
     );
+    if let Some(shift) = baseline.filter(|shift| worse && shift.word == Word::Slower) {
+        said += &format!(
+            "; jobs without a cache are slower too ({:+.1} %): look at the machine first",
+            shift.time.share.point * 100.0
+        );
+    }
     Part::new(cell.key(), state, said).with(time.share.point)
 }
