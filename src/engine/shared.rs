@@ -38,6 +38,10 @@ pub struct SharedEngine {
     /// When BuildKit was building for us: only records of these times can be ours.
     windows: Mutex<Vec<Window>>,
     given_up: Mutex<Vec<GivenUp>>,
+    /// When the classic builder was building for us since the last reset.
+    classic: Mutex<Vec<Window>>,
+    /// The Dockerfiles of those of these builds that were broken off.
+    broken_off: Mutex<Vec<String>>,
 }
 
 /// From a build's start to its end, by this machine's clock; open while it builds.
@@ -53,6 +57,8 @@ pub(super) struct Window {
 const RELEASE: time::Duration = time::Duration::milliseconds(250);
 /// How long an engine that is told to stop may still be finishing a record.
 const LAST: time::Duration = time::Duration::seconds(2);
+/// How long the classic builder may take for the step in hand after its client is gone.
+const LAST_STEP: Duration = Duration::from_secs(1);
 
 impl Window {
     /// Closes it now, so long after it was opened. If the clock was set meanwhile, records have
@@ -108,6 +114,8 @@ impl SharedEngine {
             logins,
             windows: Mutex::default(),
             given_up: Mutex::default(),
+            classic: Mutex::default(),
+            broken_off: Mutex::default(),
         })
     }
 
@@ -172,12 +180,51 @@ impl SharedEngine {
         upkeep::Upkeep { docker: &self.docker, address: &self.address, api: &self.facts.api }
     }
 
+    /// What is owned, with what a classic build that was broken off has made since: the builder
+    /// finishes the step in hand, as a copy, and its last step gets the tag. To be asked before
+    /// anything is removed, which would take away what such an image is known by, its parent.
+    async fn with_last_step(&self, owned: &Owned, before: &Snapshot) -> Result<Owned, EngineError> {
+        let (windows, dockerfiles) = (taken(&self.classic), taken(&self.broken_off));
+        let broken = windows.iter().filter(|window| window.broken_off);
+        let spans: Vec<_> = broken.filter_map(|window| Some((window.from, window.to?))).collect();
+        let mut owned = owned.clone();
+        if spans.is_empty() {
+            return Ok(owned);
+        }
+        tokio::time::sleep(LAST_STEP).await;
+        let trace = Trace { windows: spans, dockerfiles };
+        let found = self.upkeep().leftovers(&owned, before, &trace).await?;
+        owned.images.extend(found.images);
+        Ok(owned)
+    }
+
     /// Times in which records that BuildKit made can be ours; `None` if the engine's clock need
     /// not be this machine's.
     fn windows(&self) -> Option<Vec<Window>> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.address.starts_with("unix://").then_some(windows)
     }
+}
+
+/// Notes what a classic build that is broken off was building, while its file is still there.
+struct ClassicBuilding<'a> {
+    building: Building<'a>,
+    broken_off: &'a Mutex<Vec<String>>,
+    dockerfile: &'a Path,
+}
+
+impl Drop for ClassicBuilding<'_> {
+    fn drop(&mut self) {
+        if !self.building.answered
+            && let Ok(text) = std::fs::read_to_string(self.dockerfile)
+        {
+            self.broken_off.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        }
+    }
+}
+
+fn taken<T>(list: &Mutex<Vec<T>>) -> Vec<T> {
+    std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The builds among these that were broken off, as one.
@@ -241,8 +288,14 @@ impl Engine for SharedEngine {
         match request.builder {
             Builder::Classic => {
                 let form = self.mode_form;
+                let mut building = ClassicBuilding {
+                    building: Building::begin(&self.classic),
+                    broken_off: &self.broken_off,
+                    dockerfile: request.dockerfile,
+                };
                 let outcome =
                     classic::build(&self.docker, &self.address, form, request, seen, log).await;
+                building.building.answered = true;
                 outcome.map_err(EngineError::noticing_full)
             }
             Builder::Buildkit => {
@@ -307,7 +360,10 @@ impl Engine for SharedEngine {
 
     async fn reset(&self, owned: &Owned, before: &Snapshot) -> Result<(), EngineError> {
         let windows = self.windows();
-        let reset = self.upkeep().reset(owned, before, windows.as_deref()).await;
+        // What is known all the same goes all the same.
+        let last = self.with_last_step(owned, before).await;
+        let all = last.as_ref().unwrap_or(owned);
+        let reset = self.upkeep().reset(all, before, windows.as_deref()).await;
         let mut given_up = self.given_up();
         if reset.is_ok() {
             // What was made in closed windows is gone; later records of these times are not ours.
@@ -321,7 +377,7 @@ impl Engine for SharedEngine {
             given_up.extend(of_broken_off(&windows, &before.records));
         }
         *self.given_up.lock().unwrap_or_else(PoisonError::into_inner) = given_up;
-        reset.and(late)
+        reset.and(late).and(last.map(|_| ()))
     }
 
     fn given_up(&self) -> Vec<GivenUp> {

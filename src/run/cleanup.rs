@@ -28,16 +28,23 @@ pub struct Cleaned {
 /// another `clean` can try again.
 pub async fn clean(folder: &Path) -> Result<Vec<Cleaned>, RunError> {
     let mut cleaned = Vec::new();
+    let mut in_use = None;
     for leftover in ledger::leftovers(folder)? {
-        cleaned.push(clean_one(leftover).await?);
+        match clean_one(leftover, false).await {
+            Ok(one) => cleaned.push(one),
+            // It may be so for as long as the engine runs; other runs need not wait for that.
+            Err(error @ RunError::StillInUse { .. }) => _ = in_use.get_or_insert(error),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(cleaned)
+    in_use.map_or(Ok(cleaned), Err)
 }
 
-/// Removes what one killed run left.
-pub async fn clean_run(folder: &Path, run: &str) -> Result<(), RunError> {
+/// Removes what one run left. `goes_on`: because it is going to go on, which build cache records
+/// that are still in use do not keep it from; they are forgotten with a warning.
+pub async fn clean_run(folder: &Path, run: &str, goes_on: bool) -> Result<(), RunError> {
     for leftover in ledger::leftovers(folder)?.into_iter().filter(|one| one.header.run == run) {
-        clean_one(leftover).await?;
+        clean_one(leftover, goes_on).await?;
     }
     Ok(())
 }
@@ -52,7 +59,7 @@ async fn wait_for_builder(leftover: &Leftover) {
     tokio::time::sleep(left).await;
 }
 
-async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
+async fn clean_one(leftover: Leftover, goes_on: bool) -> Result<Cleaned, RunError> {
     let header = &leftover.header;
     let mut cleaned = Cleaned { run: header.run.clone(), ..Cleaned::default() };
     let mut in_use = false;
@@ -81,7 +88,7 @@ async fn clean_one(leftover: Leftover) -> Result<Cleaned, RunError> {
         let left = engine.snapshot().await?;
         cleaned.records += there.records.difference(&left.records).count();
     }
-    if in_use {
+    if in_use && !goes_on {
         return Err(RunError::StillInUse { run: header.run.clone() });
     }
     if let Some(address) = &header.storage {

@@ -65,7 +65,7 @@ pub async fn conduct(
     listener: &(dyn Fn(&Event) + Send + Sync),
 ) -> Result<Outcome, RunError> {
     if journal.is_reopened() {
-        cleanup::clean_run(&ledger::folder(), &plan.run).await?;
+        cleanup::clean_run(&ledger::folder(), &plan.run, true).await?;
     }
     let scratch = scratch(&plan.run);
     let ledger = Ledger::create(&ledger::folder(), &header(plan, &hosts, &scratch))?;
@@ -86,7 +86,7 @@ pub async fn conduct(
     let (outcome, closed) = result?;
     closed?;
     removed?;
-    if given_up && let Err(error) = cleanup::clean_run(&ledger::folder(), &plan.run).await {
+    if given_up && let Err(error) = cleanup::clean_run(&ledger::folder(), &plan.run, false).await {
         tracing::warn!("{error}");
     }
     Ok(outcome)

@@ -140,7 +140,7 @@ pub async fn examine(
         drop(ledger);
         // The trial in hand was broken off: what it made goes as a killed run's.
         if removed.is_ok() && open {
-            cleanup::clean_run(&ledger::folder(), &plan.run).await?;
+            cleanup::clean_run(&ledger::folder(), &plan.run, false).await?;
         }
     }
     let lines = lines?;
