@@ -54,8 +54,14 @@ fn plan(place: &Place, rounds: u32) -> Plan {
             name: "builder".to_owned(),
             base_stage: None,
             steps: vec![run.clone(), copy("Gemfile"), run],
+            ..StageLayout::default()
         },
-        StageLayout { name: "1".to_owned(), base_stage: None, steps: vec![from, copy("app")] },
+        StageLayout {
+            name: "1".to_owned(),
+            base_stage: None,
+            steps: vec![from, copy("app")],
+            ..StageLayout::default()
+        },
     ];
     let workload = Workload {
         context: place.path("context"),

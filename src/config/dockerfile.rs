@@ -51,6 +51,8 @@ pub enum Instruction {
         /// From where else it mounts.
         mounted_from: Vec<Origin>,
     },
+    /// ARG.
+    Argument,
     /// Any other.
     Other,
 }
@@ -153,6 +155,7 @@ impl Dockerfile {
                 name: stage.name.clone().unwrap_or_else(|| index.to_string()),
                 base_stage: stage.base.stage(),
                 steps: stage.instructions.iter().filter_map(Instruction::layout).collect(),
+                argument: stage.instructions.contains(&Instruction::Argument),
             })
             .collect()
     }
@@ -196,7 +199,7 @@ impl Instruction {
                 let takes = if several { vec![".".to_owned()] } else { taken(mounted) };
                 Some(StepLayout { takes, from_stage: stages.last().copied() })
             }
-            Self::Other => None,
+            Self::Argument | Self::Other => None,
         }
     }
 }
@@ -252,6 +255,7 @@ fn read(instruction: &Parsed<'_>, stages: &[Stage]) -> Instruction {
             }
             Instruction::Run { mounted, mounted_from }
         }
+        Parsed::Arg(_) => Instruction::Argument,
         _ => Instruction::Other,
     }
 }
@@ -412,5 +416,12 @@ mod tests {
         assert_eq!(error.line, 2);
         let error = Dockerfile::parse("# nothing\n", &BTreeMap::new()).unwrap_err();
         insta::assert_snapshot!(error, @"line 1: expected at least one FROM instruction");
+    }
+
+    #[test]
+    fn an_argument_belongs_to_its_stage() {
+        let file = parse("ARG V=1\nFROM a AS one\nRUN x\nFROM one AS two\nARG W=2\nRUN y\n");
+        let arguments = file.layout(1).iter().map(|stage| stage.argument).collect::<Vec<_>>();
+        assert_eq!(arguments, [false, true]);
     }
 }

@@ -257,6 +257,7 @@ mod tests {
             name: name.to_owned(),
             base_stage,
             steps: vec![StepLayout::default(); steps],
+            ..StageLayout::default()
         };
         let mut workload = Workload {
             context: "/w".into(),

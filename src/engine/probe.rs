@@ -17,14 +17,30 @@ pub enum Capability {
     CacheExport,
     /// Taking an image that came out of an archive as a cache source (trap 30).
     LoadedImage(Builder),
+    /// Taking an image whose build has an ARG in a stage as a cache source of the classic builder.
+    /// Engine 26.1 with the containerd image store fails: it looks for a layer that an ARG has not.
+    SourceWithArgument,
 }
 
-/// A build that costs next to nothing and needs no image.
-const DOCKERFILE: &str = "FROM scratch\nCOPY probe /\n";
+impl Capability {
+    /// Whether an image has to be taken to an engine that does not have it, see [`Trial::next`].
+    pub fn needs_another_engine(self) -> bool {
+        matches!(self, Self::LoadedImage(_) | Self::SourceWithArgument)
+    }
+
+    /// What is built: it costs next to nothing and needs no image.
+    fn dockerfile(self) -> &'static str {
+        match self {
+            Self::SourceWithArgument => "FROM scratch\nARG PROBE=1\nCOPY probe /\n",
+            _ => "FROM scratch\nCOPY probe /\n",
+        }
+    }
+}
 
 /// A tiny build, and what it leaves. What it makes on the engine is left to whoever resets the
 /// engine; its tag and the ids that `seen` is told of lead to it.
 pub struct Trial<'a> {
+    capability: Capability,
     /// Removed with it.
     folder: tempfile::TempDir,
     tag: ImageRef,
@@ -35,6 +51,7 @@ impl<'a> Trial<'a> {
     /// Makes its context in `scratch`. The tag is part of what is built, so that nothing of an
     /// earlier run or of the user's is found instead.
     pub fn new(
+        capability: Capability,
         scratch: &Path,
         tag: ImageRef,
         seen: &'a (dyn for<'id> Fn(&'id str) + Send + Sync),
@@ -46,10 +63,10 @@ impl<'a> Trial<'a> {
         let folder = tempfile::tempdir_in(scratch).map_err(trial(scratch))?;
         let context = folder.path().join("context");
         std::fs::create_dir(&context)
-            .and_then(|()| std::fs::write(context.join("Dockerfile"), DOCKERFILE))
+            .and_then(|()| std::fs::write(context.join("Dockerfile"), capability.dockerfile()))
             .and_then(|()| std::fs::write(context.join("probe"), format!("{tag}\n")))
             .map_err(trial(&context))?;
-        Ok(Self { folder, tag, seen })
+        Ok(Self { capability, folder, tag, seen })
     }
 
     /// The name that it builds and loads under.
@@ -57,31 +74,24 @@ impl<'a> Trial<'a> {
         &self.tag
     }
 
-    /// Tries everything that shows on one engine; of [`Capability::LoadedImage`] the first half,
-    /// which leaves an archive. [`EngineError::NotCapable`] says why not and what would make it
-    /// possible.
-    pub async fn first(
-        &self,
-        engine: &dyn Engine,
-        capability: Capability,
-    ) -> Result<(), EngineError> {
-        match capability {
+    /// Tries everything that shows on one engine; of what needs another one the first half, which
+    /// leaves an archive. [`EngineError::NotCapable`] says why not and what would make it possible.
+    pub async fn first(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        match self.capability {
             Capability::Builder(builder) => engine.supports(builder).await,
             Capability::InlineCache => self.inline(engine).await,
             Capability::CacheExport => self.export(engine).await,
             Capability::LoadedImage(builder) => self.leave(engine, builder).await,
+            Capability::SourceWithArgument => self.leave(engine, Builder::Classic).await,
         }
     }
 
     /// Tries what shows only on the engine as the next job finds it, without what
     /// [`Trial::first`] made there.
-    pub async fn next(
-        &self,
-        engine: &dyn Engine,
-        capability: Capability,
-    ) -> Result<(), EngineError> {
-        match capability {
+    pub async fn next(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        match self.capability {
             Capability::LoadedImage(builder) => self.find(engine, builder).await,
+            Capability::SourceWithArgument => self.restore(engine).await,
             _ => Ok(()),
         }
     }
@@ -151,6 +161,24 @@ impl<'a> Trial<'a> {
         })
     }
 
+    async fn restore(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        match self.find(engine, Builder::Classic).await {
+            Err(EngineError::Failed { cause, .. }) if is_about_restoring(&cause) => {
+                Err(EngineError::NotCapable {
+                    what: "taking an ARG from a cache source with the classic builder".to_owned(),
+                    cause,
+                    advice:
+                        "Use BuildKit there (inline, inline-stages, registry-max), or an engine \
+                             without the containerd image store"
+                            .to_owned(),
+                })
+            }
+            // Whether a loaded image is a source at all is another question.
+            Err(EngineError::NotCapable { .. }) => Ok(()),
+            found => found,
+        }
+    }
+
     async fn build(
         &self,
         engine: &dyn Engine,
@@ -183,6 +211,11 @@ impl<'a> Trial<'a> {
 /// Whether a build failed because of the cache exporter, and not for another reason.
 fn is_about_the_exporter(cause: &str) -> bool {
     cause.contains("unknown cache exporter") || cause.contains("Cache export is not supported")
+}
+
+/// Whether a build failed because a step could not be taken from a source.
+fn is_about_restoring(cause: &str) -> bool {
+    cause.contains("failed to restore cached image")
 }
 
 #[cfg(test)]

@@ -163,6 +163,9 @@ pub struct StageLayout {
     pub base_stage: Option<usize>,
     /// Its RUN, COPY and ADD instructions in order.
     pub steps: Vec<StepLayout>,
+    /// Whether it has an ARG.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub argument: bool,
 }
 
 /// One instruction that makes file system content.

@@ -5,6 +5,7 @@ use super::bench::{Begun, Bench, Site};
 use super::job::Made;
 use crate::engine::{Capability, EngineError, Trial};
 use crate::model::finding as kinds;
+use crate::model::plan::StageLayout;
 use crate::model::{Builder, Cell, CellKey, Event, ImageRef, Step};
 use crate::strategy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +32,7 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
                 format!("{}/probe", site.registry.prefix()),
                 format!("{}-{number}", bench.plan.run),
             );
-            trials.push((*capability, cells, Trial::new(bench.scratch, tag, &seen)?));
+            trials.push((*capability, cells, Trial::new(*capability, bench.scratch, tag, &seen)?));
         }
         let begun = bench.begin(site).await?;
         let note_tags = || {
@@ -43,18 +44,20 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
         events.extend(facts(name, site, &begun).await?);
         let mut answers = Vec::new();
         for (capability, cells, trial) in &trials {
-            let answer = trial.first(begun.engine.as_ref(), *capability).await;
+            let answer = trial.first(begun.engine.as_ref()).await;
             answers.push((*capability, *cells, trial, answer));
         }
         bench.end(site, begun).await?;
         // What an archive brings shows on an engine that no longer has what was saved.
-        if answers.iter().any(|(capability, _, _, answer)| is_loaded(*capability) && answer.is_ok())
-        {
+        let goes_on = |(capability, _, _, answer): &(Capability, _, _, Result<_, _>)| {
+            capability.needs_another_engine() && answer.is_ok()
+        };
+        if answers.iter().any(goes_on) {
             let begun = bench.begin(site).await?;
             note_tags();
-            for (capability, _, trial, answer) in &mut answers {
+            for (_, _, trial, answer) in &mut answers {
                 if answer.is_ok() {
-                    *answer = trial.next(begun.engine.as_ref(), *capability).await;
+                    *answer = trial.next(begun.engine.as_ref()).await;
                 }
             }
             bench.end(site, begun).await?;
@@ -105,8 +108,30 @@ fn needs(bench: &Bench<'_>, cell: &Cell) -> BTreeSet<Capability> {
         if loads && !build.sources.references().is_empty() {
             needed.insert(Capability::LoadedImage(cell.builder));
         }
+        // Builds that leave a source and builds that take one name the same stages.
+        if cell.builder == Builder::Classic
+            && !build.sources.references().is_empty()
+            && has_argument(&bench.plan.workloads[&cell.workload].layout, build.target.as_deref())
+        {
+            needed.insert(Capability::SourceWithArgument);
+        }
     }
     needed
+}
+
+/// Whether an image of this stage, or of the last one, was built over an ARG.
+fn has_argument(layout: &[StageLayout], target: Option<&str>) -> bool {
+    let mut stage = match target {
+        Some(target) => layout.iter().find(|stage| stage.name == target),
+        None => layout.last(),
+    };
+    while let Some(one) = stage {
+        if one.argument {
+            return true;
+        }
+        stage = one.base_stage.and_then(|base| layout.get(base));
+    }
+    false
 }
 
 fn is_loaded(capability: Capability) -> bool {
@@ -130,5 +155,26 @@ fn event(
         reason,
         advice,
         finding: kind.id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_built_over_the_arguments_of_the_stages_that_it_starts_from() {
+        let stage = |name: &str, base_stage, argument| StageLayout {
+            name: name.to_owned(),
+            base_stage,
+            argument,
+            ..StageLayout::default()
+        };
+        let layout =
+            [stage("base", None, true), stage("builder", Some(0), false), stage("2", None, false)];
+        assert!(has_argument(&layout, Some("base")));
+        assert!(has_argument(&layout, Some("builder")));
+        assert!(!has_argument(&layout, None), "what it copies from the builder is another matter");
+        assert!(!has_argument(&layout, Some("nowhere")));
     }
 }

@@ -68,11 +68,13 @@ mod tests {
                 name: "builder".to_owned(),
                 base_stage: None,
                 steps: vec![run.clone(), copy(&["Gemfile"]), run],
+                ..StageLayout::default()
             },
             StageLayout {
                 name: "1".to_owned(),
                 base_stage: None,
                 steps: vec![from, copy(&["app"])],
+                ..StageLayout::default()
             },
         ]
     }

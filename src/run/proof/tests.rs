@@ -86,8 +86,14 @@ fn noticed(mut case: Case) -> Vec<String> {
                 name: "builder".to_owned(),
                 base_stage: None,
                 steps: vec![run.clone(); 2],
+                ..StageLayout::default()
             },
-            StageLayout { name: "1".to_owned(), base_stage: None, steps: vec![run] },
+            StageLayout {
+                name: "1".to_owned(),
+                base_stage: None,
+                steps: vec![run],
+                ..StageLayout::default()
+            },
         ],
     };
     let candidate = CandidateFacts {
