@@ -3,7 +3,7 @@
 
 use super::harness::{Bed, docker};
 use super::lab::BASE;
-use breakeven::engine::private::{PrivateHost, PrivateSpec, Registries};
+use breakeven::engine::private::{PrivateHost, PrivateSpec, Registries, remove_leftovers};
 use breakeven::engine::{Engine, SharedEngine, Snapshot};
 use breakeven::model::plan::{Keep, Store};
 use std::net::{TcpListener, TcpStream};
@@ -18,6 +18,7 @@ const LAYERS: &str = "/var/lib/docker/overlay2";
 /// The engine, with a registry beside it in the same container.
 pub struct Inner {
     runtime: Runtime,
+    run: String,
     host: PrivateHost,
     container: String,
     /// Address of the engine.
@@ -65,7 +66,7 @@ impl Inner {
         let inside = Arc::default();
         forward(listener, Arc::clone(&inside));
         let inner =
-            Self { runtime, host, container, engine, registry: address.to_string(), inside };
+            Self { runtime, run, host, container, engine, registry: address.to_string(), inside };
         if let Some(size) = layers {
             // As it was made for the first layers, empty but for a folder.
             let mount = format!("mount -t tmpfs -o size={size} tmpfs {LAYERS} && mkdir {LAYERS}/l");
@@ -175,6 +176,6 @@ fn wait_until(what: &str, mut is: impl FnMut() -> bool) {
 impl Drop for Inner {
     /// What a failed test left goes all the same.
     fn drop(&mut self) {
-        let _ = Command::new("docker").args(["rm", "-fv", &self.container]).output();
+        let _ = self.runtime.block_on(remove_leftovers(None, &self.run));
     }
 }
