@@ -2,7 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help setup engine-image c-service build demo demo-modern test bench lint clean
+.PHONY: help setup engine-image c-service build demo demo-modern test bench lint package msrv dist deb \
+	image clean
 
 CARGO ?= cargo
 # More for the demo run, as in: make demo ARGS="--rounds 3"
@@ -36,8 +37,10 @@ demo-modern: engine-image build ## exported caches on your engine and on a moder
 # never go missing in silence.
 test: setup engine-image ## every test, those against a real engine included
 	scripts/test-tools.sh
-	$(CARGO) test --locked --lib --bins --tests
-	$(CARGO) test --locked --doc
+	scripts/msrv.sh
+	$(CARGO) test --locked --all-features --lib --bins --tests
+	$(CARGO) test --locked --all-features --doc
+	$(CARGO) package --locked --allow-dirty
 
 bench: setup build ## time our own hot paths and compare with the plain docker commands
 	$(CARGO) bench --locked
@@ -45,6 +48,22 @@ bench: setup build ## time our own hot paths and compare with the plain docker c
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+package: ## the crate as `cargo install` would get it, built from that package alone
+	$(CARGO) package --locked
+
+msrv: ## build with the minimum Rust version that Cargo.toml states (scripts/msrv.sh)
+	scripts/msrv.sh
+
+dist: ## a static binary: dist/breakeven (scripts/dist.sh)
+	scripts/dist.sh
+
+deb: dist ## a Debian package of it, in dist/ (scripts/deb.sh)
+	scripts/deb.sh
+
+image: setup ## the container image breakeven:local (packaging/image), on a base made from this machine's Rust
+	scripts/rust-base.sh
+	docker build --build-arg RUST=breakeven-rust-base:1 --file packaging/image/Dockerfile --tag breakeven:local .
 
 clean: ## remove what was built here (what a run left in the engine: breakeven clean)
 	$(CARGO) clean

@@ -17,6 +17,8 @@ pub mod fuzz;
 pub mod gate;
 pub mod link;
 pub mod model;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod registry;
 pub mod report;
 pub mod run;

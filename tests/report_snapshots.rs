@@ -22,6 +22,15 @@ const HOSTILE: [&str; 6] = [
     "../../../etc/passwd \u{202e}gnp.exe\u{2028}",
 ];
 
+const ENV_KEYS: [&str; 6] = [
+    "breakeven_run",
+    "breakeven_ending",
+    "breakeven_verdict",
+    "breakeven_strategy",
+    "breakeven_builder",
+    "breakeven_sentence",
+];
+
 /// What only these tests ask of a run.
 trait Shown {
     fn interrupted() -> Run;
@@ -248,7 +257,7 @@ fn the_files_are_those_that_the_table_names() {
         let (before, after) = named.split_once('*').unwrap_or((named, ""));
         assert!(made.iter().any(|m| m.starts_with(before) && m.ends_with(after)), "no {named}");
     }
-    assert_eq!(made.len(), 12, "{made:?}");
+    assert_eq!(made.len(), 13, "{made:?}");
 }
 
 /// `BREAKEVEN_UPDATE_SCHEMA=1 cargo test` writes the schema anew.
@@ -377,6 +386,12 @@ fn no_name_breaks_a_format() {
                     assert_tables(&text);
                 }
                 "json" => assert_valid(&text),
+                "env" => {
+                    assert!(text.chars().all(plain), "{name:?}");
+                    let keys = text.lines().map(|line| line.split_once('=').expect("a pair").0);
+                    assert!(keys.eq(ENV_KEYS), "{text}");
+                    assert!(!text.contains("::"), "{text}");
+                }
                 _ => {
                     let mut reader = csv::Reader::from_reader(text.as_bytes());
                     let rows: Vec<csv::StringRecord> =
@@ -452,7 +467,7 @@ fn files_are_written_whole_and_replace_older_ones() {
         assert!(std::fs::read(dir.path().join(&file.path)).unwrap() == file.bytes);
     }
     let names = |dir: &Path| std::fs::read_dir(dir).unwrap().count();
-    assert_eq!((names(dir.path()), names(&dir.path().join("charts"))), (7, 6), "nothing is left");
+    assert_eq!((names(dir.path()), names(&dir.path().join("charts"))), (8, 6), "nothing is left");
 }
 
 #[test]

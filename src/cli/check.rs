@@ -3,8 +3,8 @@
 use super::exit::Exit;
 use super::{CliError, compare, output};
 use crate::gate::{self, Baseline, Evidence, Gate, Rules, State};
+use crate::report;
 use crate::report::gate::{OUTPUTS, Output, Target};
-use crate::report::{self, ReportFile};
 use crate::run::{Published, RunError, RunSource};
 use crate::secret::redacted;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -127,14 +127,6 @@ fn write(target: Target, path: &Path, text: &str) -> Result<(), CliError> {
                 CliError::Io { operation: format!("append to {}", path.display()), source }
             })
         }
-        Target::File => {
-            let name = path.file_name().ok_or_else(|| {
-                CliError::Usage(format!("{} is no name of a file", path.display()))
-            })?;
-            let file = ReportFile { path: name.into(), bytes: text.as_bytes().to_vec() };
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            report::write(&[file], folder.unwrap_or(Path::new("."))).map_err(RunError::from)?;
-            Ok(())
-        }
+        Target::File => output::replace(path, text),
     }
 }

@@ -3,10 +3,12 @@
 mod check;
 mod clean;
 mod compare;
+mod completions;
 pub mod doctor;
 pub mod exit;
 mod export;
 pub mod init;
+mod man;
 pub mod output;
 pub mod plan;
 mod progress;
@@ -43,6 +45,8 @@ enum Command {
     Doctor(doctor::Args),
     Export(export::Args),
     Clean(clean::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Why a command did not succeed.
@@ -71,6 +75,10 @@ pub enum CliError {
         /// The operating system's message.
         source: std::io::Error,
     },
+    /// A receiver of spans did not take them.
+    #[cfg(feature = "otlp")]
+    #[error(transparent)]
+    Otlp(#[from] crate::otlp::OtlpError),
     /// A fault of ours.
     #[error("{0}")]
     Fault(String),
@@ -88,6 +96,10 @@ impl CliError {
         match self {
             Self::Config(_) | Self::Usage(_) | Self::NotComparable(_) => Exit::Usage,
             Self::Run(error) | Self::Early(error) => exit::of_run(error),
+            #[cfg(feature = "otlp")]
+            Self::Otlp(crate::otlp::OtlpError::Headers(_)) => Exit::Usage,
+            #[cfg(feature = "otlp")]
+            Self::Otlp(_) => Exit::Unavailable,
             Self::Io { .. } | Self::Fault(_) => Exit::Fault,
         }
     }
@@ -112,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Clean(args) => clean::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),

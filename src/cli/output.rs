@@ -1,7 +1,7 @@
 //! Data to stdout, messages to stderr.
 
 use super::CliError;
-use crate::report::{self, Model, Style};
+use crate::report::{self, Model, ReportFile, Style};
 use crate::run::{Published, RunError};
 use crate::secret::redacted;
 use std::io::{ErrorKind, IsTerminal, Write};
@@ -25,6 +25,17 @@ pub fn data(text: &str) -> Result<(), CliError> {
 pub fn message(text: &str) {
     // Where stderr is closed nobody is told of it either.
     let _ = writeln!(std::io::stderr(), "{}", redacted(text));
+}
+
+/// Replaces a file by a text, under a temporary name first.
+pub fn replace(path: &Path, text: &str) -> Result<(), CliError> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| CliError::Usage(format!("{} is no name of a file", path.display())))?;
+    let file = ReportFile { path: name.into(), bytes: redacted(text).into_owned().into_bytes() };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    report::write(&[file], folder.unwrap_or(Path::new("."))).map_err(RunError::from)?;
+    Ok(())
 }
 
 /// Writes the report of a run.

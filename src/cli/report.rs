@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use super::{CliError, output};
-use crate::run;
+use crate::run::{self, Published};
 use std::path::PathBuf;
 
 /// Makes every report of a run again from its journal, and shows the one for the terminal.
@@ -10,6 +10,15 @@ use std::path::PathBuf;
 pub struct Args {
     /// The directory that `breakeven run` wrote.
     run_dir: PathBuf,
+    /// Write the run's figures as OpenMetrics text as well.
+    #[cfg(feature = "openmetrics")]
+    #[arg(long, value_name = "FILE")]
+    openmetrics: Option<PathBuf>,
+    /// Send every job, with its phases and steps, as OpenTelemetry spans over OTLP/HTTP: to URL, to
+    /// the one in OTEL_EXPORTER_OTLP_ENDPOINT, or to http://localhost:4318.
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    otlp: Option<String>,
 }
 
 /// Carries it out.
@@ -19,5 +28,46 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         output::message("warning: the journal's last line was torn by a kill and is left out");
     }
     output::show(&published, &args.run_dir)?;
+    more(args, &published)?;
     Ok(Exit::Done)
+}
+
+/// What only a build with the features can do.
+fn more(args: &Args, published: &Published) -> Result<(), CliError> {
+    #[cfg(feature = "openmetrics")]
+    if let Some(path) = &args.openmetrics {
+        openmetrics(path, published)?;
+    }
+    #[cfg(feature = "otlp")]
+    if let Some(url) = &args.otlp {
+        otlp(url, published)?;
+    }
+    let _ = (args, published);
+    Ok(())
+}
+
+#[cfg(feature = "openmetrics")]
+fn openmetrics(path: &std::path::Path, published: &Published) -> Result<(), CliError> {
+    let Published { plan, events, decision, .. } = published;
+    let model = crate::report::Model::new(plan, events, decision).map_err(run::RunError::from)?;
+    let text = crate::report::openmetrics(&model).map_err(run::RunError::from)?;
+    output::replace(path, &text)
+}
+
+#[cfg(feature = "otlp")]
+fn otlp(url: &str, published: &Published) -> Result<(), CliError> {
+    use crate::otlp::{DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, HEADERS_VARIABLE, requests, send};
+    let Published { plan, events, decision, .. } = published;
+    let model = crate::report::Model::new(plan, events, decision).map_err(run::RunError::from)?;
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let endpoint = match url {
+        "" => variable(ENDPOINT_VARIABLE).unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
+        url => url.to_owned(),
+    };
+    let headers = variable(HEADERS_VARIABLE).unwrap_or_default();
+    let jobs = model.samples.len();
+    let requests = requests(plan, &model.samples);
+    super::runtime()?.block_on(send(&endpoint, &headers, requests))?;
+    output::message(&format!("sent {jobs} jobs as spans to {endpoint}"));
+    Ok(())
 }

@@ -33,7 +33,7 @@ pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel,
 pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
 pub use outlook::outlook;
 pub use replay::Replay;
-pub use sentence::{sentence, sentences_of, winners};
+pub use sentence::{best, sentence, sentences_of, winners};
 pub use shares::{ShareOf, SharePoint};
 
 use crate::model::plan::Competitor;

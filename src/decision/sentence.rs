@@ -81,7 +81,7 @@ impl Weighted {
 
 /// The strategy that a verdict is about: of those that pay off the quickest, else the one that
 /// saves the most.
-pub(super) fn best<'a>(decision: &Decision, scope: &'a [Weighted]) -> Option<&'a Weighted> {
+pub fn best<'a>(decision: &Decision, scope: &'a [Weighted]) -> Option<&'a Weighted> {
     let carried = carried(decision, scope);
     paying(&carried).first().copied().or_else(|| {
         let saved = |weighted: &&Weighted| {

@@ -10,12 +10,15 @@ pub mod comparison;
 mod csv;
 mod deploy;
 mod disturbance;
+mod env;
 mod findings;
 pub mod gate;
 mod html;
 mod json;
 mod markdown;
 mod model;
+#[cfg(feature = "openmetrics")]
+mod openmetrics;
 mod outlook;
 pub mod quality;
 pub mod steps;
@@ -25,6 +28,8 @@ pub mod text;
 pub use findings::{FindingGroup, LostGroup};
 pub use json::{REPORT_VERSION, schema};
 pub use model::{Across, GroupTitle, Link, Model, RunFacts, Scope, Unsupported};
+#[cfg(feature = "openmetrics")]
+pub use openmetrics::openmetrics;
 pub use quality::Quality;
 pub use terminal::{Style, terminal};
 
@@ -103,7 +108,7 @@ pub struct Format {
 
 /// Every format, in the order in which they are written and listed.
 pub static FORMATS: &[Format] =
-    &[markdown::FORMAT, html::FORMAT, json::FORMAT, csv::FORMAT, chart::FORMAT];
+    &[markdown::FORMAT, html::FORMAT, json::FORMAT, csv::FORMAT, env::FORMAT, chart::FORMAT];
 
 /// Makes every file of a report.
 pub fn render(

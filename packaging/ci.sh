@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# One scheduled run in a CI job: measures, holds the run against rules, and leaves the verdict for
+# the next step. `action.yml` calls it; any other system can. Settings come by environment:
+#   BREAKEVEN_CONFIG    the configuration file            [breakeven.toml]
+#   BREAKEVEN_OUT       where the run directory goes      [breakeven-run]
+#   BREAKEVEN_RULES     rules to hold the run against     [none]
+#   BREAKEVEN_HISTORY   address of the history            [the configuration's]
+#   BREAKEVEN_ARGUMENTS more for `breakeven run`, split at blanks
+# Ends with the code of `breakeven check` where rules are given, else with that of `breakeven run`.
+set -euo pipefail
+
+config=${BREAKEVEN_CONFIG:-breakeven.toml}
+out=${BREAKEVEN_OUT:-breakeven-run}
+rules=${BREAKEVEN_RULES-}
+history=${BREAKEVEN_HISTORY-}
+read -r -a arguments <<<"${BREAKEVEN_ARGUMENTS-}"
+
+# Where GitHub Actions takes outputs and summaries from; elsewhere they are dropped.
+outputs=${GITHUB_OUTPUT:-/dev/null}
+summary=${GITHUB_STEP_SUMMARY:-/dev/null}
+
+code=0
+breakeven run "$config" --out "$out" ${arguments[@]+"${arguments[@]}"} || code=$?
+# Whatever was measured before a run ended early is handed on as well.
+if [[ -f $out/verdict.env ]]; then
+    cat "$out/verdict.env" >>"$outputs"
+    printf 'breakeven_report=%s\n' "$out/report.html" >>"$outputs"
+    cat "$out/report.md" >>"$summary"
+fi
+# 4: done, though some samples failed. The rest is measured, so rules can be asked.
+case $code in
+    0 | 4) ;;
+    *) exit "$code" ;;
+esac
+
+if [[ -n $history ]]; then breakeven history add "$out" --history "$history"; fi
+
+if [[ -n $rules ]]; then
+    code=0
+    check=(--rules "$rules" --junit "$out/junit.xml" --metrics "$out/metrics.txt")
+    if [[ -n ${GITHUB_ACTIONS-} ]]; then check+=(--github-annotations --summary "$summary"); fi
+    breakeven check "$out" "${check[@]}" || code=$?
+fi
+exit "$code"
