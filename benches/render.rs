@@ -40,6 +40,7 @@ fn cells() -> Vec<Cell> {
                         (_, "none") => State::Populate,
                         _ => State::Steady,
                     },
+                    again: false,
                 });
             }
         }

@@ -280,6 +280,46 @@ fn a_plan_says_everything_that_decides_what_is_measured() {
     assert_ne!(plan["run"], again["run"], "every run has its own id");
 }
 
+/// Keys of a plan's A/A cells.
+fn again(dir: &Path, args: &[&str]) -> Vec<String> {
+    let args = [&["plan", "--format", "json"], args].concat();
+    let plan: breakeven::model::Plan =
+        serde_json::from_str(&success(dir, &args)).expect("the test's own set-up works");
+    plan.again.iter().map(|cell| cell.key().0).collect()
+}
+
+#[test]
+fn every_workload_link_and_engine_has_an_a_a_cell_of_the_baseline() {
+    let dir = article(&format!("{GOOD}[link.slow]\nup = \"5Mbit\"\n[link.fast]\n"));
+    // The heaviest change and availability, and the builder with more strategies.
+    let key = |link: &str| format!("web/app/branch+main/cold+again/buildkit/{link}/shared");
+    assert_eq!(again(dir.path(), &[]), [key("fast"), key("slow")]);
+    // It is chosen among what a filter leaves.
+    let only = ["--only", "*/deps/none/*/classic/slow/*"];
+    assert_eq!(again(dir.path(), &only), ["web/deps/none/cold+again/classic/slow/shared"]);
+    assert_eq!(again(dir.path(), &["--only", "pull"]), Vec::<String>::new());
+    // Two rounds have too few pairs, and it can be left out.
+    assert_eq!(again(dir.path(), &["--rounds", "2"]), Vec::<String>::new());
+    assert_eq!(again(dir.path(), &["--rounds", "3"]).len(), 2);
+    assert_eq!(again(dir.path(), &["--no-aa"]), Vec::<String>::new());
+    let text = success(dir.path(), &["plan", "--no-aa"]);
+    assert!(text.contains("A/A cell      none"), "{text}");
+    let dir = article(&format!("aa = false\n{GOOD}"));
+    assert_eq!(again(dir.path(), &[]), Vec::<String>::new());
+}
+
+#[test]
+fn a_plan_of_a_version_without_a_a_cells_is_read() {
+    let dir = article(GOOD);
+    let plan = |args: &[&str]| success(dir.path(), &[&["plan", "--format", "json"], args].concat());
+    let old = plan(&["--no-aa"]);
+    assert!(!old.contains("again"), "{old}");
+    let read: breakeven::model::Plan = serde_json::from_str(&old).unwrap();
+    assert_eq!((read.again.len(), read.measured().count()), (0, read.cells.len()));
+    let new: breakeven::model::Plan = serde_json::from_str(&plan(&[])).unwrap();
+    assert_eq!(new.measured().count(), new.cells.len() + 1);
+}
+
 #[test]
 fn a_plan_for_people() {
     let dir = article(GOOD);
@@ -526,7 +566,7 @@ fn init_says_which_dockerfiles_there_are() {
 fn the_configurations_of_the_fixtures_are_good() {
     for fixture in ["article", "single-stage"] {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
-        assert!(success(&dir, &["plan"]).contains(" cells, "));
+        assert!(success(&dir, &["plan"]).contains(" cells"));
     }
 }
 

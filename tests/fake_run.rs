@@ -95,6 +95,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
                         link: "unshaped".to_owned(),
                         engine: "shared".to_owned(),
                         state: strategy.state(!availability.have.is_empty()),
+                        again: false,
                     });
                 }
             }
@@ -143,6 +144,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         },
         prices: None,
         cells,
+        again: Vec::new(),
         facts: BTreeMap::new(),
     }
 }
@@ -225,6 +227,48 @@ async fn every_strategy_is_measured_and_reported_exactly() {
     publish(&place.path("out")).unwrap();
     let again: Vec<_> = files.iter().map(|file| redacted(&place, file)).collect();
     assert_eq!(first, again);
+}
+
+#[tokio::test]
+async fn an_a_a_cell_is_measured_like_the_cell_that_it_repeats() {
+    let place = Place::new();
+    let mut plan = plan(&place, 4);
+    plan.cells.retain(|cell| {
+        cell.change == "app"
+            && cell.builder == Builder::Classic
+            && ["cold", "pull"].contains(&&*cell.strategy)
+            && cell.availability != "none"
+    });
+    let cold = plan.cells.iter().find(|cell| cell.strategy == "cold").unwrap().clone();
+    plan.again = vec![Cell { again: true, ..cold.clone() }];
+    let outcome = run(&place, &plan, Fake::default(), &CancellationToken::new()).await;
+    assert!(outcome.error.is_none(), "{:?}", outcome.error);
+    let published = publish(&place.path("out")).unwrap();
+    let all = samples(&published.events);
+    assert_eq!(all.len(), 3 * 5);
+    let of = |again: bool| -> Vec<&Sample> {
+        let is = |one: &&Sample| one.cell.again == again && one.cell.is_as(&cold);
+        all.iter().copied().filter(is).collect()
+    };
+    let (once, again) = (of(false), of(true));
+    assert_eq!((once.len(), again.len()), (5, 5));
+    for (one, other) in once.iter().zip(&again) {
+        assert_eq!((one.round, one.status, other.status), (other.round, Status::Ok, Status::Ok));
+        let facts = |sample: &Sample| (sample.step_hits(), sample.step_count(), sample.image_bytes);
+        assert_eq!(facts(one), facts(other));
+        // In the warm-up all have one nonce, and images are compared.
+        assert_eq!(one.workspace_hash == other.workspace_hash, one.round == 0);
+    }
+    let places: Vec<bool> = once.iter().zip(&again).map(|(a, b)| a.position < b.position).collect();
+    assert!(places.contains(&true) && places.contains(&false), "the order is shuffled: {places:?}");
+    let [one] = published.decision.resolution.as_slice() else { panic!("no resolution") };
+    assert_eq!((one.pairs, one.strategy.as_str()), (4, "cold"));
+    let smallest_s = one.resolved.as_ref().unwrap().smallest_s;
+    assert!(smallest_s > 0.0 && smallest_s < 1.0, "{one:?}");
+    let listed: Vec<&str> =
+        published.decision.weighted.iter().map(|one| one.strategy.as_str()).collect();
+    assert_eq!(listed, ["cold", "pull"]);
+    assert!(redacted(&place, "report.md").contains("measured twice in 4 rounds"));
 }
 
 #[tokio::test]

@@ -124,6 +124,53 @@ fn html() {
 }
 
 #[test]
+fn every_format_says_what_the_machine_resolves() {
+    let run = Run::twice(1.0);
+    insta::assert_snapshot!("again_on_the_terminal", run.terminal(100, false));
+    let markdown = run.file("report.md");
+    assert!(
+        markdown
+            .lines()
+            .any(|line| line.starts_with("- ") && line.contains("measured twice in 8 rounds")),
+        "{markdown}"
+    );
+    let html = run.file("report.html");
+    let section = html.split("What this machine resolves").nth(1).expect("there is a section");
+    insta::assert_snapshot!("again_on_the_page", section.split("<h3>").next().expect("it ends"));
+    let json: serde_json::Value = serde_json::from_str(&run.file("report.json")).unwrap();
+    insta::assert_json_snapshot!("again_in_json", json["resolution"]);
+    assert_valid(&run.file("report.json"));
+
+    // Its samples are told apart, and it is among no strategies.
+    let samples = run.file("samples.csv");
+    let rows = |word: &str| samples.lines().filter(|line| line.contains(word)).count();
+    assert_eq!(
+        (rows(",app,branch+main,cold+again,buildkit,"), rows(",app,branch+main,cold,buildkit,")),
+        (9, 9)
+    );
+    assert_eq!(html.matches("<td>cold+again<td>buildkit").count(), 9);
+    for rows in json["groups"].as_array().unwrap().iter().map(|group| &group["rows"]) {
+        assert_eq!(rows.as_array().unwrap().len(), 4);
+    }
+    assert_eq!(json["weighted"].as_array().unwrap().len(), 4);
+    let findings = proof::run_level(&run.plan, &run.events);
+    assert!(findings.iter().all(|one| one.id != "baseline-unlike-itself"), "{findings:?}");
+}
+
+#[test]
+fn a_baseline_that_differs_from_itself_is_a_finding() {
+    let run = Run::twice(0.9);
+    let findings = proof::run_level(&run.plan, &run.events);
+    let of: Vec<_> = findings.iter().filter(|one| one.id == "baseline-unlike-itself").collect();
+    assert_eq!(of.len(), 1, "{findings:?}");
+    let place = "cold (buildkit) of workload article, change app, candidates branch+main, link \
+                 loopback, engine shared: 1.";
+    assert!(of[0].detail.starts_with(place), "{}", of[0].detail);
+    let said = run.terminal(100, false).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("which is more than chance makes it (p under 0.001)"), "{said}");
+}
+
+#[test]
 fn an_interrupted_run_is_partial() {
     let run = Run::interrupted();
     insta::assert_snapshot!(run.terminal(120, false));
@@ -286,7 +333,7 @@ fn assert_valid(json: &str) {
 #[test]
 fn every_report_is_valid_and_the_schema_refuses_what_is_not() {
     assert_valid(&USUAL.file("report.json"));
-    for run in [Run::interrupted(), Run::killed(), Run::new(2, |_| ())] {
+    for run in [Run::interrupted(), Run::killed(), Run::new(2, |_| ()), Run::wide()] {
         assert_valid(&run.file("report.json"));
     }
     let schema = serde_json::to_value(report::schema()).unwrap();

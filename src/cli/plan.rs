@@ -58,6 +58,10 @@ pub struct OverrideArgs {
     /// Seed of everything random.
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
+    /// Measure no cell of the baseline twice: what difference this machine resolves is then not
+    /// known.
+    #[arg(long)]
+    no_aa: bool,
 }
 
 /// A list that clap takes for one value.
@@ -75,6 +79,7 @@ impl From<&OverrideArgs> for Overrides {
             max_time: args.max_time,
             only: args.only.as_ref().map(|filters| filters.0.clone()),
             seed: args.seed,
+            no_aa: args.no_aa,
         }
     }
 }
@@ -154,9 +159,15 @@ fn commands(
 }
 
 fn text(plan: &Plan) -> String {
-    let cells = plan.cells.len();
+    let cells = plan.measured().count();
+    let again = match plan.again.len() {
+        0 => String::new(),
+        1 => " and an A/A cell".to_owned(),
+        several => format!(" and {several} A/A cells"),
+    };
     let mut out = format!(
-        "{cells} cells, {rounds} counted rounds: {} samples, and {cells} in the warm-up round\n\n",
+        "{} cells{again}, {rounds} counted rounds: {} samples, and {cells} in the warm-up round\n\n",
+        plan.cells.len(),
         cells * plan.rounds as usize,
         rounds = plan.rounds,
     );
@@ -200,10 +211,16 @@ fn text(plan: &Plan) -> String {
     };
     let limit = plan.max_time_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
     let limit = limit.map_or("none".to_owned(), |d| humantime::format_duration(d).to_string());
+    let again: Vec<String> = plan.again.iter().map(|cell| cell.key().0).collect();
+    let again = match again.is_empty() {
+        true => "none, so what difference the machine resolves stays unknown".to_owned(),
+        false => again.join(", "),
+    };
     for (name, value) in [
         ("candidates", candidates.join(", ")),
         ("pull", pull.to_owned()),
         ("baseline", plan.baseline.clone()),
+        ("A/A cell", again),
         ("registry", registry),
         ("storage", storage.to_owned()),
         ("deploy", deploy),

@@ -155,6 +155,7 @@ fn rows<'a>(side: &Side<'a>) -> Vec<(Cell, &'a Row)> {
                 link: group.link.clone(),
                 engine: group.engine.clone(),
                 state: row.state,
+                again: false,
             };
             (cell, row)
         })

@@ -1,8 +1,8 @@
 //! The cells of a plan, and the filters that choose among them.
 
 use super::competitors::Competitor;
-use crate::model::Cell;
-use crate::model::plan::Availability;
+use crate::model::plan::{AGAIN_ROUNDS, Availability};
+use crate::model::{Builder, Cell, Plan};
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,7 @@ pub(super) fn cells(
                     link: (*link).clone(),
                     engine: (*engine).clone(),
                     state: strategy.state(!availability.have.is_empty()),
+                    again: false,
                 }));
             }
         }
@@ -36,6 +37,32 @@ pub(super) fn cells(
 
 fn pairs<'a, A, B>(one: &'a [A], other: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)> {
     one.iter().flat_map(move |a| other.iter().map(move |b| (a, b)))
+}
+
+/// The A/A cells of a plan: what is decided on its own (a workload on a link and engine) has one,
+/// since what one of them resolves says nothing of another. It is the baseline's cell that happens
+/// most often, under the builder that most cells have, since that is where verdicts hang on it.
+pub(super) fn again(plan: &Plan) -> Vec<Cell> {
+    if plan.rounds < AGAIN_ROUNDS {
+        return Vec::new();
+    }
+    let mut places: BTreeMap<[&str; 3], Vec<&Cell>> = BTreeMap::new();
+    for cell in &plan.cells {
+        places.entry([&cell.workload, &cell.link, &cell.engine]).or_default().push(cell);
+    }
+    let of_place = |cells: Vec<&Cell>| {
+        let with = |builder: Builder| cells.iter().filter(|cell| cell.builder == builder).count();
+        let weight = |cell: &Cell| {
+            plan.change_weight(&cell.change) * plan.availability_weight(&cell.availability)
+        };
+        let rank = |cell: &Cell| (with(cell.builder), weight(cell));
+        let of_baseline = cells.iter().copied().filter(|cell| cell.strategy == plan.baseline);
+        // Of equal ones the first.
+        let better = |best: &Cell, cell: &Cell| rank(cell) > rank(best);
+        let best = of_baseline.reduce(|best, cell| if better(best, cell) { cell } else { best })?;
+        Some(Cell { again: true, ..best.clone() })
+    };
+    places.into_values().filter_map(of_place).collect()
 }
 
 /// A filter over cells: a glob over the whole key, or, without a `/`, over any part of it.

@@ -45,6 +45,7 @@ pub struct Config {
     /// Everything but the run's id and what can be overridden; with every cell.
     plan: Plan,
     seed: Option<u32>,
+    aa: bool,
     only: Option<Vec<Filter>>,
     /// Where `only` is in the file.
     only_at: Place,
@@ -61,6 +62,8 @@ pub struct Overrides {
     pub only: Option<Vec<Filter>>,
     /// Seed of everything random.
     pub seed: Option<u32>,
+    /// No A/A cells, whatever the file says.
+    pub no_aa: bool,
 }
 
 /// Reads and checks a configuration file. The error names every problem in it.
@@ -127,6 +130,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
             &availabilities,
             (&axes.0, &axes.1),
         ),
+        again: Vec::new(),
         workloads,
         changes: changes.all,
         mix,
@@ -143,7 +147,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         prices: prices::prices(document, file.prices.as_ref(), base),
         facts: BTreeMap::new(),
     };
-    Config { file: path.to_path_buf(), notes, plan, seed: file.seed, only, only_at }
+    Config { file: path.to_path_buf(), notes, plan, seed: file.seed, aa: file.aa, only, only_at }
 }
 
 fn only(document: &mut Document, filters: &[String]) -> Vec<Filter> {
@@ -187,6 +191,9 @@ impl Config {
             if plan.cells.is_empty() {
                 problems.push(self.nothing_left(place));
             }
+        }
+        if self.aa && !overrides.no_aa {
+            plan.again = cells::again(&plan);
         }
         let random = RandomState::new().hash_one(std::time::SystemTime::now());
         // 32 bits, so that every reader of JSON and TOML keeps all of them.

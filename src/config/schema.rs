@@ -30,6 +30,10 @@ pub struct File {
     /// Id of the strategy that others are compared with.
     #[serde(default = "defaults::baseline")]
     pub baseline: String,
+    /// Whether one cell of the baseline for each workload, link and engine is measured twice in every
+    /// round (the A/A cell), which shows what difference the machine resolves. From 3 rounds on.
+    #[serde(default = "defaults::aa")]
+    pub aa: bool,
     /// Measures only cells that one of these filters takes. A filter is a glob over the cell's
     /// key (`workload/change/availability/strategy/builder/link/engine`), or, without a `/`, over
     /// any one part of it.
@@ -511,6 +515,9 @@ mod defaults {
     }
     pub(super) const fn deploy_rounds() -> u32 {
         5
+    }
+    pub(super) const fn aa() -> bool {
+        true
     }
     pub(super) fn baseline() -> String {
         "cold".to_owned()

@@ -91,7 +91,7 @@ const TYPICAL_FROM: usize = 4;
 /// is typical of their cell.
 pub(super) fn disturbed(plan: &Plan, measured: &Measured<'_>) -> Vec<Disturbed> {
     let mut disturbed = BTreeMap::new();
-    for cell in &plan.cells {
+    for cell in plan.measured() {
         let samples = measured.counted(cell);
         let waits = [
             ("a processor", typical(&samples, |noise| noise.cpu)),

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// The chance of a false alarm that a run's drift may have before it is said.
+/// The chance of a false alarm that a run may have before its drift, or that its baseline differs
+/// from itself, is said.
 pub const FALSE_ALARM: f64 = 0.01;
 
 /// How whole jobs change from round to round, all cells together.

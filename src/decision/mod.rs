@@ -5,6 +5,7 @@
 //! bill sees, and means add up over changes and availabilities by their weights, which medians do
 //! not.
 
+mod again;
 mod break_even;
 mod deploy;
 mod disturbance;
@@ -25,6 +26,7 @@ mod traffic;
 mod verdict;
 mod weighted;
 
+pub use again::{Resolution, Resolved, Smaller, resolutions};
 pub use break_even::{BreakEven, Crossing};
 pub use deploy::{Deploy, Trade, deploy_s};
 pub use disturbance::{Disturbance, Disturbed, WithAndWithout};
@@ -221,6 +223,9 @@ pub struct Decision {
     pub trade: Vec<Trade>,
     /// What disturbed the run, and what the verdicts are without it.
     pub disturbance: Disturbance,
+    /// What difference the machine resolves, of each workload, link and engine that has an A/A
+    /// cell.
+    pub resolution: Vec<Resolution>,
     /// How times changed over the rounds; absent below three rounds.
     pub drift: Option<Drift>,
 }
@@ -263,6 +268,7 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         deploys: Vec::new(),
         trade: Vec::new(),
         disturbance: Disturbance::default(),
+        resolution: Vec::new(),
         drift: drift(sample::standing(samples)),
     };
     for scope in Scope::all(plan) {
@@ -277,6 +283,7 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         |left: &[Sample]| Decider { plan, measured: Measured::new(left), bootstrap }.mixed();
     decision.disturbance =
         disturbance::disturbance(plan, samples, &decider.measured, &decision.weighted, without);
+    decision.resolution = again::of_decider(&decider, &decision.weighted);
     decision.link_models = links::link_models(&decider);
     decision.deploys = deploy::deploys(&decider);
     decision.trade = deploy::trade(plan, &decision);

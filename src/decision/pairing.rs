@@ -55,6 +55,7 @@ impl Scope {
             engine: self.engine.clone(),
             state: strategy::find(plan, strategy)
                 .map_or(State::Cold, |strategy| strategy.state(availability != "none")),
+            again: false,
         }
     }
 }

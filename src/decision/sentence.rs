@@ -1,6 +1,7 @@
 //! A decision in words.
 
-use super::{Decision, ROUNDS_FOR_VERDICT, Saving, Verdict, Weighted};
+use super::{Decision, ROUNDS_FOR_VERDICT, Saving, Verdict, Weighted, again};
+use crate::model::Builder;
 use crate::stats::Estimate;
 use crate::strategy::{self, CacheFrom};
 
@@ -47,6 +48,7 @@ pub fn sentences_of(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
         &bounds,
         saved,
     ));
+    sentences.extend(again::sentences_of(decision, scope));
     sentences
 }
 
@@ -219,10 +221,15 @@ fn lacking(weighted: &Weighted) -> String {
 }
 
 pub(super) fn name(weighted: &Weighted) -> String {
-    format!("`{} ({})`", weighted.strategy, weighted.builder)
+    quoted(&weighted.strategy, weighted.builder)
 }
 
-fn rounds(n: usize) -> String {
+/// A competitor as sentences name it.
+pub(super) fn quoted(strategy: &str, builder: Builder) -> String {
+    format!("`{strategy} ({builder})`")
+}
+
+pub(super) fn rounds(n: usize) -> String {
     if n == 1 { "1 round".to_owned() } else { format!("{n} rounds") }
 }
 
@@ -233,11 +240,11 @@ fn digits(value: f64) -> String {
     if text == "-0.00" { "0.00".to_owned() } else { text }
 }
 
-fn seconds(value: f64) -> String {
+pub(super) fn seconds(value: f64) -> String {
     format!("{} s", digits(value))
 }
 
-fn range(estimate: Estimate) -> String {
+pub(super) fn range(estimate: Estimate) -> String {
     format!("[{}, {}]", digits(estimate.low), digits(estimate.high))
 }
 

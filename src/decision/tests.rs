@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+mod again;
 mod around;
 
 /// Decides from few resamples: enough where an interval's ends are not what is tested.
@@ -28,6 +29,7 @@ fn cell(change: &str, availability: &str, strategy: &str, builder: Builder) -> C
         link: "loopback".to_owned(),
         engine: "shared".to_owned(),
         state: crate::strategy::ours(strategy).unwrap().state(availability != "none"),
+        again: false,
     }
 }
 
@@ -86,6 +88,7 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         },
         prices: None,
         cells,
+        again: Vec::new(),
         facts: BTreeMap::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! What is measured: the axes of a run.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::fmt;
 
 /// The program that turns a Dockerfile into an image.
@@ -107,11 +108,15 @@ pub struct Cell {
     pub engine: String,
     /// The state that a sample of this cell is meant to be in.
     pub state: State,
+    /// Whether it is the A/A cell: the baseline's cell of the same axes, measured a second time in
+    /// every round. It is compared with that cell alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// A cell as one string, `workload/change/availability/strategy/builder/link/engine`.
 ///
-/// `--only` filters are matched against it.
+/// The strategy of an A/A cell has `+again` behind it. `--only` filters are matched against it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CellKey(pub String);
@@ -130,11 +135,36 @@ impl Cell {
             self.workload,
             self.change,
             self.availability,
-            self.strategy,
+            self.measured_as(),
             self.builder,
             self.link,
             self.engine
         ))
+    }
+
+    /// The strategy as samples are listed under it: `cold`, and `cold+again` for an A/A cell. No id
+    /// of a strategy has a `+`.
+    pub fn measured_as(&self) -> Cow<'_, str> {
+        match self.again {
+            false => Cow::Borrowed(&self.strategy),
+            true => Cow::Owned(format!("{}+again", self.strategy)),
+        }
+    }
+
+    /// Whether another cell is the same on every axis: itself, or its A/A cell.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let axes = |cell: &Self| (cell.builder, cell.state);
+        let names: fn(&Self) -> [&str; 6] = |cell| {
+            [
+                &cell.workload,
+                &cell.change,
+                &cell.availability,
+                &cell.strategy,
+                &cell.link,
+                &cell.engine,
+            ]
+        };
+        axes(self) == axes(other) && names(self) == names(other)
     }
 
     /// `strategy` with its builder, as reports name a competitor: `inline (buildkit)`.

@@ -284,6 +284,12 @@ findings! {
         meaning: "Jobs became slower or faster over the rounds, by more than chance makes them.",
         advice: "Savings are paired within rounds and stand; absolute times are those of a machine that changed: say which end of the run you mean, or measure when it is steady."
     }
+    /// The A/A cell differs from the cell that it repeats.
+    BASELINE_UNLIKE_ITSELF {
+        id: "baseline-unlike-itself", trap: None, severity: Warning,
+        meaning: "The baseline, measured twice in every round, differs from itself by more than chance makes it: what comes before a sample, or the machine, favours one of two equal cells.",
+        advice: "Believe no saving that is as small as this difference. Look in samples.csv for what the slower ones have in common (the sample before them, the position in the round), and measure on a quieter machine or a private engine; 1 run in 100 shows this by chance, so repeat it first."
+    }
     /// A cold sample had something to start from.
     NOT_COLD {
         id: "not-cold", trap: None, severity: Invalid,

@@ -12,6 +12,9 @@ use std::path::PathBuf;
 /// Version of `plan.json`.
 pub const PLAN_VERSION: u32 = 2;
 
+/// Rounds from which on a plan has A/A cells: of fewer pairs nothing can be said.
+pub const AGAIN_ROUNDS: u32 = 3;
+
 /// A resolved plan, written as `plan.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -75,14 +78,23 @@ pub struct Plan {
     /// What builds cost in money; absent in plans of a version that knew no prices.
     #[serde(default)]
     pub prices: Option<Prices>,
-    /// Every cell, sorted.
+    /// Every cell, sorted; those of [`Self::again`] are not among them.
     pub cells: Vec<Cell>,
+    /// A/A cells: one cell of the baseline for each workload, link and engine, measured a second
+    /// time in every round; none in plans of a version that knew none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<Cell>,
     /// Facts about machine and engine, filled in when the run starts.
     #[serde(default)]
     pub facts: BTreeMap<String, String>,
 }
 
 impl Plan {
+    /// Every cell that a round measures: what is compared, and A/A cells.
+    pub fn measured(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().chain(&self.again)
+    }
+
     /// The weight of a change within the change mix, normalised to a sum of 1 over the changes
     /// that the plan measures.
     pub fn change_weight(&self, change: &str) -> f64 {

@@ -259,6 +259,7 @@ mod tests {
             link: "l".to_owned(),
             engine: "e".to_owned(),
             state: State::Cold,
+            again: false,
         };
         Sample {
             sample: number,

@@ -101,7 +101,7 @@ fn sample_row(run: &str, sample: &Sample) -> Vec<String> {
         cell.workload.clone(),
         cell.change.clone(),
         cell.availability.clone(),
-        cell.strategy.clone(),
+        cell.measured_as().into_owned(),
         cell.builder.to_string(),
         cell.state.to_string(),
         cell.link.clone(),

@@ -2,11 +2,12 @@
 //! schema that is committed as `docs/report.schema.json`.
 
 use super::{Format, Link, Model, Quality, ReportError, ReportFile, Unsupported};
-use crate::decision::{Deploy, Disturbance, Drift, Group, LinkModel, Trade, Weighted};
+use crate::decision::{Deploy, Disturbance, Drift, Group, LinkModel, Resolution, Trade, Weighted};
 use crate::model::event::Ending;
 use crate::model::{Builder, Phase, Prices, Severity, State, Status};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of `report.json`.
@@ -62,6 +63,11 @@ struct Report<'a> {
     trade: &'a [Trade],
     /// Samples that something beside the job disturbed, and the verdicts without them.
     disturbance: &'a Disturbance,
+    /// What difference the machine resolves, of each workload on each link and engine; absent where
+    /// no A/A cell was planned.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schemars(default)]
+    resolution: &'a [Resolution],
     /// How times changed over the rounds; absent below three rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'a Drift>,
@@ -195,8 +201,8 @@ struct SampleOut<'a> {
     change: &'a str,
     /// The candidates that existed.
     availability: &'a str,
-    /// Id of the strategy.
-    strategy: &'a str,
+    /// Id of the strategy, with `+again` behind it where it is a sample of an A/A cell.
+    strategy: Cow<'a, str>,
     /// The builder.
     builder: Builder,
     /// What it had to do with a cache.
@@ -243,6 +249,7 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
         deploys: &model.decision.deploys,
         trade: &model.decision.trade,
         disturbance: &model.decision.disturbance,
+        resolution: &model.decision.resolution,
         drift: model.decision.drift.as_ref(),
         findings: model
             .findings
@@ -326,7 +333,7 @@ fn sample_out(sample: &crate::model::Sample) -> SampleOut<'_> {
         workload: &cell.workload,
         change: &cell.change,
         availability: &cell.availability,
-        strategy: &cell.strategy,
+        strategy: cell.measured_as(),
         builder: cell.builder,
         state: cell.state,
         link: &cell.link,

@@ -244,6 +244,7 @@ impl<'a> Model<'a> {
         let is_of = |sample: &Sample| {
             let cell = &sample.cell;
             sample.counts()
+                && !cell.again
                 && cell.strategy == row.strategy
                 && cell.builder == row.builder
                 && cell.workload == group.workload

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Noise, drift and order of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Quality {
-    /// Every cell of the plan, in its order.
+    /// Every cell of the plan, in its order, A/A cells behind the others.
     pub cells: Vec<CellQuality>,
     /// Every counted round with samples that count.
     pub rounds: Vec<RoundQuality>,
@@ -61,7 +61,7 @@ pub(super) fn of(plan: &Plan, samples: &[&Sample]) -> Quality {
         by_cell.entry(&sample.cell).or_default().push(sample);
     }
     let mut deviations: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    let cells = plan.cells.iter().map(|cell| {
+    let cells = plan.measured().map(|cell| {
         let measured = by_cell.remove(cell).unwrap_or_default();
         let counted: Vec<&Sample> = measured
             .iter()

@@ -146,7 +146,7 @@ async fn measure(
         }
     }
     let cells: Vec<&Cell> =
-        plan.cells.iter().filter(|cell| !left_out.contains(&cell.key())).collect();
+        plan.measured().filter(|cell| !left_out.contains(&cell.key())).collect();
     if let (true, Some((reason, advice))) = (cells.is_empty(), why_not) {
         return Err(RunError::NothingSupported { reason, advice });
     }

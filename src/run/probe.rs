@@ -16,7 +16,7 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
     let mut events = Vec::new();
     for name in bench.plan.engines.keys() {
         let mut users: BTreeMap<Capability, Vec<&Cell>> = BTreeMap::new();
-        for cell in bench.plan.cells.iter().filter(|cell| cell.engine == *name) {
+        for cell in bench.plan.measured().filter(|cell| cell.engine == *name) {
             for capability in needs(bench, cell) {
                 users.entry(capability).or_default().push(cell);
             }

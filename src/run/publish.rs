@@ -43,6 +43,7 @@ pub fn recorded(dir: &Path) -> Result<Published, RunError> {
             // What an engine cannot do is no competitor.
             Event::Unsupported { cells, .. } => {
                 measured.cells.retain(|cell| !cells.contains(&cell.key()));
+                measured.again.retain(|cell| !cells.contains(&cell.key()));
             }
             // A link is what it was measured to be, not what was asked.
             Event::LinkMeasured { link, down_bps, up_bps, rtt_s } => {

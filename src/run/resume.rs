@@ -111,7 +111,7 @@ impl Earlier {
 
     fn has_every_sample(&self, plan: &Plan) -> bool {
         let left_out = self.left_out();
-        let cells = plan.cells.iter().map(|cell| cell.key()).filter(|key| !left_out.contains(key));
+        let cells = plan.measured().map(|cell| cell.key()).filter(|key| !left_out.contains(key));
         let cells: Vec<CellKey> = cells.collect();
         (0..=plan.rounds)
             .all(|round| cells.iter().all(|key| self.finished.contains_key(&(round, key.clone()))))

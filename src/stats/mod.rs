@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod least_squares;
+pub mod paired;
 pub mod trend;
 pub mod values;
 

@@ -61,7 +61,8 @@ fn check(chrome: &mut Chrome, dir: &Path, width: u32, scheme: &str) {
 #[test]
 fn the_page_fits_both_widths_in_both_schemes() {
     let mut chrome = Chrome::start();
-    for (run, name) in [(Run::usual(), "usual"), (Run::wide(), "wide")] {
+    for (run, name) in [(Run::usual(), "usual"), (Run::wide(), "wide"), (Run::twice(0.9), "twice")]
+    {
         let dir = written(&run, name);
         for width in [380, 1280] {
             for scheme in ["light", "dark"] {

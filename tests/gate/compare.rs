@@ -72,6 +72,17 @@ fn slower_builds_are_slower_in_their_cells_only() {
 }
 
 #[test]
+fn a_a_cells_are_not_compared() {
+    let run = |share, id| identified(Run::twice(share), id);
+    let (base, new) = (run(1.0, "20260302-base"), run(0.5, "20260309-new"));
+    assert!(base.samples().iter().any(|sample| sample.cell.again));
+    let comparison = compared(&base, &new);
+    assert_eq!(comparison.cells.len(), base.plan.cells.len());
+    assert!(comparison.cells.iter().all(|cell| cell.word == Word::NoDifferenceShown));
+    assert_eq!((comparison.only_in_base.len(), comparison.only_in_new.len()), (0, 0));
+}
+
+#[test]
 fn a_run_against_itself_shows_no_difference_and_the_same_bytes() {
     let comparison = compared(&BASE, &BASE);
     assert!(comparison.cells.iter().all(|cell| cell.word == Word::NoDifferenceShown));

@@ -61,6 +61,12 @@ impl Bed {
             salted_fixtures(&fixtures);
         }
         let path = self.path("breakeven.toml");
+        // An A/A cell in every run would take time here and show nothing; a test that is about it
+        // asks for it.
+        let text = match text.contains("aa = ") {
+            true => text.to_owned(),
+            false => format!("aa = false\n{text}"),
+        };
         std::fs::write(&path, text.replace("FIXTURES", &fixtures.to_string_lossy())).unwrap();
         path
     }

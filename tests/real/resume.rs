@@ -14,9 +14,12 @@ fn workload(bed: &Bed) {
     tiny(bed, &[("Dockerfile", dockerfile), ("app", "SALT\n")]);
 }
 
+/// One cell and its A/A cell.
+const TWICE: [&str; 4] = ["--rounds", "3", "--only", "*/app/*/cold/classic/*/*"];
+
 /// Stops a run in its third sample.
 fn stopped(bed: &Bed) {
-    let mut running: Running = bed.start(TINY, &ONLY);
+    let mut running: Running = bed.start(&format!("aa = true\n{TINY}"), &TWICE);
     assert!(running.wait_for("sample 3:"), "{}", running.seen);
     running.signal("-INT");
     assert_eq!(running.end(), Some(130), "{}", running.seen);
@@ -85,7 +88,14 @@ fn a_run_goes_on_only_if_it_would_measure_the_same() {
     let samples = bed.samples();
     let (interrupted, finished): (Vec<_>, Vec<_>) =
         samples.iter().partition(|sample| sample.status == Status::Interrupted);
-    assert_eq!(finished.len(), 6, "two cells, three rounds");
+    assert_eq!(finished.len(), 8, "a cell and its A/A cell, four rounds");
+    let again = finished.iter().filter(|sample| sample.cell.again).count();
+    assert_eq!(again, 4, "it is the same cell after as before");
+    assert!(
+        text(&output.stdout).contains("measured twice in 3 rounds"),
+        "{}",
+        text(&output.stdout)
+    );
     assert!(interrupted.len() <= 1, "{interrupted:?}");
     let now = std::fs::read(&journal_path).unwrap();
     assert_eq!(now[..bytes.len()], bytes);

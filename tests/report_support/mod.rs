@@ -41,7 +41,7 @@ impl Run {
         }];
         let mut number = 0;
         for round in 0..=rounds {
-            for (position, cell) in (0..).zip(&plan.cells) {
+            for (position, cell) in (0..).zip(plan.measured()) {
                 number += 1;
                 let mut sample = sample(number, round, position, cell);
                 change(&mut sample);
@@ -86,6 +86,15 @@ impl Run {
         let last = run.events.len() - 1;
         run.events.splice(last..last, pulls());
         run
+    }
+
+    /// Eight rounds with an A/A cell, whose jobs take this share of their time.
+    pub fn twice(share: f64) -> Self {
+        Self::of(with_again(8), |sample| {
+            if sample.cell.again {
+                sample.phases.iter_mut().for_each(|row| row.duration_s *= share);
+            }
+        })
     }
 
     /// Three links, two engines, one of which cannot export caches, a strategy that only reads, and
@@ -172,7 +181,7 @@ impl Run {
                 *part = format!("{part}{name}");
             }
         };
-        let mut run = Self::new(5, |sample| {
+        let mut run = Self::of(with_again(5), |sample| {
             rename(&mut sample.cell);
             sample.cache_source = name.to_owned();
             for row in &mut sample.phases {
@@ -191,7 +200,7 @@ impl Run {
         });
         let plan = &mut run.plan;
         plan.baseline += name;
-        plan.cells.iter_mut().for_each(rename);
+        plan.cells.iter_mut().chain(&mut plan.again).for_each(rename);
         plan.changes =
             plan.changes.iter().map(|(key, c)| (format!("{key}{name}"), c.clone())).collect();
         plan.availabilities.iter_mut().for_each(|one| one.name += name);
@@ -322,6 +331,7 @@ fn plan(rounds: u32) -> Plan {
                     link: "loopback".to_owned(),
                     engine: "shared".to_owned(),
                     state,
+                    again: false,
                 });
             }
         }
@@ -373,6 +383,7 @@ fn plan(rounds: u32) -> Plan {
         },
         prices: None,
         cells,
+        again: Vec::new(),
         facts: [
             ("cpus", "2"),
             ("engine", "Docker 20.10.24, API 1.41, overlay2"),
@@ -382,6 +393,17 @@ fn plan(rounds: u32) -> Plan {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into(),
     }
+}
+
+/// The same with the A/A cell that a configuration would give it.
+fn with_again(rounds: u32) -> Plan {
+    let plan = plan(rounds);
+    let is_it = |cell: &&Cell| {
+        (&*cell.change, &*cell.availability, &*cell.strategy, cell.builder)
+            == ("app", "branch+main", "cold", Builder::Buildkit)
+    };
+    let again = plan.cells.iter().filter(is_it).map(|cell| Cell { again: true, ..cell.clone() });
+    Plan { again: again.collect(), ..plan }
 }
 
 fn wide_plan(rounds: u32) -> Plan {

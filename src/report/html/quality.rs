@@ -2,7 +2,7 @@
 
 use super::Section;
 use super::markup::{Cell, Head, Table, figure, heading, note};
-use crate::decision::FALSE_ALARM;
+use crate::decision::{FALSE_ALARM, Resolved};
 use crate::model::Severity;
 use crate::model::plan::LinkPlan;
 use crate::report::chart::Part;
@@ -26,6 +26,7 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
         None => html += &note("n/a: it takes two rounds with samples that count."),
     }
     html += &drift(model);
+    html += &resolution(model);
     html += &disturbed(model);
     html += &order(model);
     html += &machine(model);
@@ -41,6 +42,56 @@ fn drift(model: &Model<'_>) -> String {
     } else {
         format!("No drift is shown: {words}; less than {FALSE_ALARM} would show one.")
     })
+}
+
+/// What difference the machine resolves.
+fn resolution(model: &Model<'_>) -> String {
+    let html = heading(3, "What this machine resolves");
+    let all = &model.decision.resolution;
+    if all.is_empty() {
+        return html + &note("n/a: no cell of the baseline was measured twice.");
+    }
+    let rows = all.iter().map(|one| {
+        let found = one.resolved.as_ref();
+        let parts = |parts: Option<(String, String)>| {
+            Cell::parts(parts.unwrap_or_else(|| (NOT_MEASURED.to_owned(), String::new())))
+        };
+        let text =
+            |text: Option<String>| Cell::text(&text.unwrap_or_else(|| NOT_MEASURED.to_owned()));
+        let unlike = found.is_some_and(Resolved::is_unlike);
+        vec![
+            Cell::text(&[&*one.workload, &one.link, &one.engine].join(" · ")),
+            Cell::text(&format!("{} ({}), {}", one.strategy, one.builder, one.place())),
+            Cell::text(&one.pairs.to_string()),
+            parts(found.map(|found| text::saving_parts(&found.seconds))).toned(if unlike {
+                "loses"
+            } else {
+                "quiet"
+            }),
+            text(found.map(Resolved::chance)),
+            text(found.map(|found| text::plain_seconds(found.smallest_s))),
+            text(found.map(|found| format!("{:.1} %", found.smallest_share * 100.0))),
+        ]
+    });
+    let table = Table {
+        caption: "A cell of the baseline against itself, measured twice in every round".to_owned(),
+        heads: vec![
+            Head::words("workload · link · engine"),
+            Head::words("cell"),
+            Head::number("rounds").less(),
+            Head::number("difference"),
+            Head::number("chance").less(),
+            Head::number("smallest that is resolved, s"),
+            Head::number("of the job"),
+        ],
+        rows: rows.collect(),
+    };
+    html + &table.html()
+        + &note(
+            "Between the two lie noise and order, and nothing else. Half the width of the interval is \
+             the smallest difference that so many rounds resolve on this machine; a chance below \
+             0.01 (shared among the rows) is a finding.",
+        )
 }
 
 /// Most disturbed samples that are listed; all of them are in report.json.

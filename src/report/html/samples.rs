@@ -92,7 +92,7 @@ fn columns(model: &Model<'_>) -> Vec<Column> {
     ];
     columns.extend(axes.into_iter().filter(|axis| several(axis.of)).map(|axis| axis.column));
     columns.extend([
-        words("strategy", |sample, out| escaped(out, &sample.cell.strategy)),
+        words("strategy", |sample, out| escaped(out, &sample.cell.measured_as())),
         words("builder", |sample, out| push(out, sample.cell.builder)),
         words("state", |sample, out| push(out, sample.cell.state)),
         words("status", |sample, out| push(out, sample.status)),

@@ -1,4 +1,5 @@
-//! What only all samples together show: traps 12, 14, 27 and 30. Pure, from the journal alone.
+//! What only all samples together show: traps 12, 14, 27 and 30, drift, and a baseline that differs
+//! from itself. Pure, from the journal alone.
 
 use crate::decision;
 use crate::model::finding as kinds;
@@ -22,11 +23,13 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
         }
     }
     findings.extend(drifted(events));
+    findings.extend(unlike_itself(plan, events));
     for samples in cells.values() {
         findings.extend(hits_come_and_go(samples));
         let [first, ..] = samples.as_slice() else { continue };
-        let baseline =
-            cells.get(&Cell { strategy: plan.baseline.clone(), ..first.cell.clone() }.key());
+        let of_baseline =
+            Cell { strategy: plan.baseline.clone(), again: false, ..first.cell.clone() };
+        let baseline = cells.get(&of_baseline.key());
         if let Some(baseline) = baseline {
             findings.extend(export_outweighs_saving(samples, baseline));
         }
@@ -42,6 +45,20 @@ fn drifted(events: &[Event]) -> Option<Finding> {
     });
     let drift = decision::drift(sample::standing(samples))?;
     drift.is_shown().then(|| Finding::new(&kinds::DRIFT, drift.in_words()))
+}
+
+/// Whether the baseline differs from itself, of each A/A cell.
+fn unlike_itself(plan: &Plan, events: &[Event]) -> Vec<Finding> {
+    let of_pair = |sample: &Sample| plan.again.iter().any(|cell| cell.is_as(&sample.cell));
+    let samples: Vec<Sample> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::SampleFinished { sample } if of_pair(sample) => Some(sample.as_ref().clone()),
+            _ => None,
+        })
+        .collect();
+    let shown = decision::resolutions(plan, &samples).into_iter().filter_map(|one| one.unlike());
+    shown.map(|detail| Finding::new(&kinds::BASELINE_UNLIKE_ITSELF, detail)).collect()
 }
 
 /// Trap 14. Samples that are invalid count here: that they are may be the very reason.

@@ -41,6 +41,7 @@ fn case(state: State) -> Case {
             link: "unshaped".to_owned(),
             engine: "shared".to_owned(),
             state,
+            again: false,
         },
         steps: Vec::new(),
         outcome: BuildOutcome::default(),
