@@ -225,6 +225,7 @@ pub struct Decision {
     pub disturbance: Disturbance,
     /// What difference the machine resolves, of each workload, link and engine that has an A/A
     /// cell.
+    #[serde(default)]
     pub resolution: Vec<Resolution>,
     /// How times changed over the rounds; absent below three rounds.
     pub drift: Option<Drift>,

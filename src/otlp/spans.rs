@@ -70,12 +70,12 @@ impl<'a> Job<'a> {
     fn spans(&self) -> Vec<Span> {
         let (sample, cell) = (self.sample, &self.sample.cell);
         let mut job = self.span("job", "", (0.0, sample.total_s()));
-        job.name = format!("job {}", cell.strategy);
+        job.name = format!("job {}", cell.measured_as());
         job.attributes = vec![
             text("breakeven.workload", &cell.workload),
             text("breakeven.change", &cell.change),
             text("breakeven.availability", &cell.availability),
-            text("breakeven.strategy", &cell.strategy),
+            text("breakeven.strategy", &cell.measured_as()),
             text("breakeven.builder", cell.builder.as_str()),
             text("breakeven.link", &cell.link),
             text("breakeven.engine", &cell.engine),
