@@ -83,6 +83,7 @@ fn sample(number: u32, round: u32, position: usize, cell: &Cell) -> Sample {
         sample: number,
         round,
         position: position as u32,
+        machine: None,
         cell: cell.clone(),
         status: Status::Ok,
         reason: String::new(),

@@ -1,6 +1,8 @@
 //! Whole runs on a fake engine with a virtual clock: exact snapshots of journal and reports.
 
 mod fake;
+#[path = "fake/merge.rs"]
+mod merge;
 #[path = "fake/resume.rs"]
 mod resume;
 
@@ -145,6 +147,8 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         prices: None,
         cells,
         again: Vec::new(),
+        shard: None,
+        machines: None,
         facts: BTreeMap::new(),
     }
 }

@@ -9,6 +9,7 @@ pub mod exit;
 mod export;
 pub mod init;
 mod man;
+mod merge;
 pub mod output;
 pub mod plan;
 mod progress;
@@ -19,6 +20,8 @@ mod run;
 use crate::config::ConfigError;
 use crate::run::RunError;
 use crate::run::comparable::NotComparable;
+use crate::run::journal::JournalError;
+use crate::run::merge::MergeError;
 use crate::secret::{self, Redacting};
 use clap::{Parser, Subcommand};
 use exit::Exit;
@@ -39,6 +42,7 @@ enum Command {
     Plan(plan::Args),
     Run(run::Args),
     Repeat(repeat::Args),
+    Merge(merge::Args),
     Report(report::Args),
     Compare(compare::Args),
     Check(check::Args),
@@ -64,6 +68,9 @@ pub enum CliError {
     /// Two runs that were not measured under the same conditions.
     #[error(transparent)]
     NotComparable(#[from] NotComparable),
+    /// Parts that cannot be put together.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
     /// What was asked for on the command line cannot be done.
     #[error("{0}")]
     Usage(String),
@@ -94,7 +101,11 @@ impl CliError {
     /// The exit code that it means.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Usage(_) | Self::NotComparable(_) => Exit::Usage,
+            Self::Merge(MergeError::Journal(JournalError::NotWritten { .. }))
+            | Self::Merge(MergeError::Log { .. }) => Exit::Fault,
+            Self::Config(_) | Self::Usage(_) | Self::NotComparable(_) | Self::Merge(_) => {
+                Exit::Usage
+            }
             Self::Run(error) | Self::Early(error) => exit::of_run(error),
             #[cfg(feature = "otlp")]
             Self::Otlp(crate::otlp::OtlpError::Headers(_)) => Exit::Usage,
@@ -118,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Repeat(args) => repeat::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Check(args) => check::run(&args),

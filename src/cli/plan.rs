@@ -80,6 +80,7 @@ impl From<&OverrideArgs> for Overrides {
             only: args.only.as_ref().map(|filters| filters.0.clone()),
             seed: args.seed,
             no_aa: args.no_aa,
+            ..Self::default()
         }
     }
 }

@@ -107,6 +107,7 @@ impl Progress {
             Event::EngineFacts { .. }
             | Event::RunStarted { .. }
             | Event::Contents { .. }
+            | Event::PartMerged { .. }
             | Event::ImagesCompared { .. }
             | Event::RunFinding { .. } => {}
         }

@@ -4,7 +4,8 @@ use super::exit::Exit;
 use super::plan::OverrideArgs;
 use super::progress::Progress;
 use super::{CliError, output, runtime};
-use crate::config::{self, Filter, Overrides};
+use crate::config::shards::{self, Asked};
+use crate::config::{self, ConfigError, Filter, Overrides};
 use crate::engine;
 use crate::model::event::Ending;
 use crate::model::{Event, Plan};
@@ -31,6 +32,11 @@ pub struct Args {
     /// With --resume: measure samples that failed again.
     #[arg(long, requires = "resume")]
     retry_failed: bool,
+    /// Measure only a part of the rounds, K of N, and leave the others to other machines: `auto`
+    /// takes both numbers from the variables of the CI system, `auto/N` only K. `breakeven merge`
+    /// puts the parts together.
+    #[arg(long, value_name = "K/N", conflicts_with = "resume")]
+    shard: Option<Asked>,
     #[command(flatten)]
     overrides: OverrideArgs,
 }
@@ -41,13 +47,29 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         return go_on(dir, args.retry_failed);
     }
     let config = config::load(&args.config)?;
-    let plan = config.resolve(&(&args.overrides).into())?;
+    let plan = config.resolve(&overrides(args)?)?;
     for note in config.notes(&plan) {
         output::message(&format!("note: {note}"));
     }
     let out = args.out.clone().unwrap_or_else(|| Path::new("reports").join(&plan.run));
     let outcome = runtime()?.block_on(begin(plan, &out, &Was::default()))?;
     report(outcome, &out)
+}
+
+/// What the command line and, for one of several parts, the environment set.
+fn overrides(args: &Args) -> Result<Overrides, CliError> {
+    let overrides = Overrides::from(&args.overrides);
+    let Some(asked) = args.shard else { return Ok(overrides) };
+    let variable = |name: &str| std::env::var(name).ok();
+    let shard = shards::shard(asked, variable)
+        .map_err(|problem| ConfigError::new(&args.config, vec![problem]))?;
+    let shared = shards::seed(variable);
+    if let (Some((_, from)), None) = (shared, overrides.seed) {
+        output::message(&format!(
+            "note: part {shard}; where no seed is given it comes from {from}"
+        ));
+    }
+    Ok(Overrides { shard: Some(shard), shared_seed: shared.map(|(seed, _)| seed), ..overrides })
 }
 
 /// What an earlier run of the same plan found, to say what differs.
@@ -86,6 +108,13 @@ pub(super) fn note(differences: &[String]) {
 /// Goes on with a run that was stopped, unless it would not measure the same any more.
 fn go_on(dir: &Path, retry_failed: bool) -> Result<Exit, CliError> {
     let (journal, plan) = Journal::reopen(dir, retry_failed).map_err(RunError::from)?;
+    if plan.machines.is_some() {
+        return Err(CliError::Usage(format!(
+            "{} was merged from parts that several machines measured, so nothing can go on there. \
+             Resume the part that is not complete, then merge again",
+            dir.display()
+        )));
+    }
     if journal.earlier().torn() {
         output::message("note: the journal's last line was torn by a kill and is cut off");
     }

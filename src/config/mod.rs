@@ -19,6 +19,7 @@ mod replay;
 pub mod schema;
 mod settings;
 mod shape;
+pub mod shards;
 mod workloads;
 
 pub use cells::Filter;
@@ -26,8 +27,8 @@ pub use problem::{ConfigError, Place, Problem, allowed, nearest};
 pub use reader::Reader;
 pub use settings::{DURATION, duration};
 
-use crate::model::Cell;
 use crate::model::plan::{PLAN_VERSION, Plan, Relevance};
+use crate::model::{Cell, Shard};
 use document::Document;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -64,6 +65,10 @@ pub struct Overrides {
     pub seed: Option<u32>,
     /// No A/A cells, whatever the file says.
     pub no_aa: bool,
+    /// The part of the rounds that is measured here, if others measure the rest.
+    pub shard: Option<Shard>,
+    /// A seed that all parts derive alike, for the case that none is given.
+    pub shared_seed: Option<u32>,
 }
 
 /// Reads and checks a configuration file. The error names every problem in it.
@@ -145,6 +150,8 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         archive: settings::archive(document, &file.archive),
         limits: settings::limits(document, &file.limits),
         prices: prices::prices(document, file.prices.as_ref(), base),
+        shard: None,
+        machines: None,
         facts: BTreeMap::new(),
     };
     Config { file: path.to_path_buf(), notes, plan, seed: file.seed, aa: file.aa, only, only_at }
@@ -197,7 +204,17 @@ impl Config {
         }
         let random = RandomState::new().hash_one(std::time::SystemTime::now());
         // 32 bits, so that every reader of JSON and TOML keeps all of them.
-        let given = overrides.seed.or(self.seed).map(u64::from);
+        let mut given = overrides.seed.or(self.seed).map(u64::from);
+        if let Some(shard) = overrides.shard {
+            plan.shard = Some(shard);
+            if plan.own_rounds() == 0 {
+                problems.push(shards::no_round(shard, plan.rounds));
+            }
+            given = given.or(overrides.shared_seed.map(u64::from));
+            if given.is_none() {
+                problems.push(shards::no_seed(shard));
+            }
+        }
         plan.seed = given.unwrap_or(random & u64::from(u32::MAX));
         plan.run = run_id(random >> 32);
         if problems.is_empty() { Ok(plan) } else { Err(ConfigError::new(&self.file, problems)) }

@@ -36,7 +36,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// Puts the problems into the order of the file; the same one is listed once.
-    pub(super) fn new(file: impl Into<PathBuf>, mut problems: Vec<Problem>) -> Self {
+    pub fn new(file: impl Into<PathBuf>, mut problems: Vec<Problem>) -> Self {
         problems.sort();
         problems.dedup();
         Self { file: file.into(), problems }

@@ -70,7 +70,9 @@ impl Deploy {
         let of = |value: fn(&DeployPull) -> Option<f64>| {
             Values::new(good.iter().filter_map(|pull| value(pull))).ok()
         };
-        self.measured_s = of(|pull| pull.duration_s).map(|seconds| bootstrap.median(&seconds));
+        let seconds: Vec<(u32, f64)> =
+            good.iter().filter_map(|pull| Some((pull.round, pull.duration_s?))).collect();
+        self.measured_s = bootstrap.median_of(&seconds);
         let fetched = of(|pull| pull.bytes_down.map(|bytes| bytes as f64));
         self.fetched = fetched.map(|bytes| bytes.median().round() as u64);
         let present: BTreeSet<&String> = good.iter().flat_map(|pull| &pull.present).collect();

@@ -45,14 +45,21 @@ impl Drift {
     }
 }
 
+/// A cell on a machine.
+type Place = (Option<u32>, CellKey);
+
 /// The drift over at least three rounds; samples of the warm-up round and those that do not count
 /// are left out.
 pub fn drift<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Option<Drift> {
-    let mut cells: HashMap<CellKey, Vec<(u32, f64)>> = HashMap::new();
+    // Machines of a merged run are not alike: each is held against itself.
+    let mut cells: HashMap<Place, Vec<(u32, f64)>> = HashMap::new();
     for sample in samples.into_iter().filter(|sample| sample.round > 0 && sample.counts()) {
         let seconds = sample.total_s();
         if seconds > 0.0 && seconds.is_finite() {
-            cells.entry(sample.cell.key()).or_default().push((sample.round, seconds.ln()));
+            cells
+                .entry((sample.machine, sample.cell.key()))
+                .or_default()
+                .push((sample.round, seconds.ln()));
         }
     }
     let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();

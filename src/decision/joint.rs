@@ -2,9 +2,11 @@
 //!
 //! **The round is what is resampled**, for all cells at once: the cells of a round were measured
 //! within minutes of each other and share the machine's mood, so that resampling each cell by
-//! itself would take for independent what is not.
+//! itself would take for independent what is not. Of a run on several machines, machines are
+//! resampled first: [`crate::stats::bootstrap::machines`].
 
-use crate::stats::{Bootstrap, Estimate, bootstrap::interval};
+use crate::stats::bootstrap::{interval, machines};
+use crate::stats::{Bootstrap, Estimate};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `M` numbers of one cell by round.
@@ -13,7 +15,7 @@ pub(super) type ByRound<const M: usize> = BTreeMap<u32, [f64; M]>;
 /// Cells with their weights, each with at least one round.
 pub(super) struct Joint<const M: usize> {
     /// Rounds that any cell has: the units of resampling.
-    units: usize,
+    rounds: Vec<u32>,
     cells: Vec<Weighed<M>>,
 }
 
@@ -32,7 +34,7 @@ impl<const M: usize> Joint<M> {
         }
         let rounds: BTreeSet<u32> =
             cells.iter().flat_map(|(_, rounds)| rounds.keys().copied()).collect();
-        let unit: BTreeMap<u32, usize> = rounds.into_iter().zip(0..).collect();
+        let unit: BTreeMap<u32, usize> = rounds.iter().copied().zip(0..).collect();
         let cells = cells
             .into_iter()
             .map(|(weight, rounds)| Weighed {
@@ -40,12 +42,21 @@ impl<const M: usize> Joint<M> {
                 rounds: rounds.into_iter().map(|(round, m)| (unit[&round], m)).collect(),
             })
             .collect();
-        Some(Self { units: unit.len(), cells })
+        Some(Self { rounds: rounds.into_iter().collect(), cells })
     }
 
     /// Rounds of the cell that has the fewest. An interval is as wide as these deserve.
     pub(super) fn fewest(&self) -> usize {
         self.cells.iter().map(|cell| cell.rounds.len()).min().unwrap_or(0)
+    }
+
+    /// Of the cell that has the fewest units of resampling, how many.
+    pub(super) fn fewest_units(&self, bootstrap: Bootstrap) -> usize {
+        let of = |cell: &Weighed<M>| {
+            let rounds: Vec<u32> = cell.rounds.iter().map(|(unit, _)| self.rounds[*unit]).collect();
+            bootstrap.units_of(&rounds)
+        };
+        self.cells.iter().map(of).min().unwrap_or(0)
     }
 
     /// The weighted sums of the cells' means, as measured.
@@ -74,8 +85,37 @@ impl<const M: usize> Joint<M> {
         of: impl Fn(&[[f64; M]]) -> [f64; K] + Sync,
     ) -> [Estimate; K] {
         let point = of(&self.means());
-        let resampled = self.distributions(bootstrap, of);
-        std::array::from_fn(|k| interval(point[k], &resampled[k], self.fewest()))
+        let resampled = self.distributions(bootstrap, &of);
+        let units = self.fewest_units(bootstrap);
+        let mut estimates = std::array::from_fn(|k| interval(point[k], &resampled[k], units));
+        self.widen(bootstrap, &mut estimates, &of);
+        estimates
+    }
+
+    /// With several machines, but too few to resample them: widens intervals that do not hold what
+    /// each machine says by itself.
+    fn widen<const K: usize>(
+        &self,
+        bootstrap: Bootstrap,
+        estimates: &mut [Estimate; K],
+        of: impl Fn(&[[f64; M]]) -> [f64; K],
+    ) {
+        let machines: BTreeSet<u32> =
+            self.rounds.iter().map(|round| bootstrap.machine(*round)).collect();
+        if !(2..machines::LEAST).contains(&machines.len()) {
+            return;
+        }
+        for machine in machines {
+            let is_of = |unit: usize| bootstrap.machine(self.rounds[unit]) == machine;
+            // A machine that has no sample of a cell says nothing by itself.
+            let Some(means) = self.means_where(|unit| f64::from(is_of(unit))) else { continue };
+            for (estimate, own) in estimates.iter_mut().zip(of(&means)) {
+                if own.is_finite() {
+                    estimate.low = estimate.low.min(own);
+                    estimate.high = estimate.high.max(own);
+                }
+            }
+        }
     }
 
     /// Whatever `of` makes from the means of each cell, of every resample, in ascending order.
@@ -84,7 +124,7 @@ impl<const M: usize> Joint<M> {
         bootstrap: Bootstrap,
         of: impl Fn(&[[f64; M]]) -> [f64; K] + Sync,
     ) -> [Vec<f64>; K] {
-        bootstrap.distributions(self.units, |times| {
+        bootstrap.distributions_of(&self.rounds, |times| {
             self.means_where(|unit| f64::from(times[unit])).map(|means| of(&means))
         })
     }
@@ -155,7 +195,7 @@ mod tests {
         let two = by_round(&[(1, 1.0), (3, 3.0)]);
         let joint = Joint::new([(0.25, one), (0.75, two)]).unwrap();
         assert_eq!(joint.point(), [0.25 * 20.0 + 0.75 * 2.0]);
-        assert_eq!((joint.units, joint.fewest()), (3, 2));
+        assert_eq!((joint.rounds.len(), joint.fewest()), (3, 2));
     }
 
     #[test]

@@ -398,7 +398,7 @@ impl Pair {
             [above, below, per_10ms]
         };
         let [above, below, trips] = self.joint.distributions(bootstrap, statistics);
-        let rounds = self.joint.fewest();
+        let rounds = self.joint.fewest_units(bootstrap);
         let per_10ms = interval(statistics(&self.joint.means())[2], &trips, rounds);
         let answer = point.answer(&[above, below], rounds);
         (answer, self.method.has_round_trips().then_some(per_10ms))

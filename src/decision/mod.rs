@@ -14,6 +14,7 @@ mod joint;
 mod link_fit;
 mod link_model;
 mod links;
+mod machines;
 mod money;
 mod outlook;
 mod pairing;
@@ -32,6 +33,7 @@ pub use deploy::{Deploy, Trade, deploy_s};
 pub use disturbance::{Disturbance, Disturbed, WithAndWithout};
 pub use drift::{Drift, FALSE_ALARM, drift};
 pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
+pub use machines::{MachineResult, Machines, OnMachines, OwnSaving};
 pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
 pub use outlook::outlook;
 pub use replay::Replay;
@@ -229,13 +231,16 @@ pub struct Decision {
     pub resolution: Vec<Resolution>,
     /// How times changed over the rounds; absent below three rounds.
     pub drift: Option<Drift>,
+    /// What each machine says by itself; empty for a run on one machine.
+    #[serde(default, skip_serializing_if = "Machines::is_empty")]
+    pub machines: Machines,
 }
 
 impl Decision {
     /// The same with what pulls of final images have shown of deploy time. Pure.
     #[must_use]
     pub fn with_pulls(mut self, plan: &Plan, pulls: &[DeployPull]) -> Self {
-        let bootstrap = Bootstrap::new(plan.seed);
+        let bootstrap = Bootstrap::new(plan.seed).over_machines(plan.machines);
         for deploy in &mut self.deploys {
             deploy.measure(bootstrap, pulls);
         }
@@ -255,7 +260,7 @@ impl Decision {
 /// whatever the order of the samples. What was not measured, was measured in the warm-up round, or
 /// is not `ok` influences nothing but the counts of invalid and failed samples.
 pub fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
-    decide_by(plan, samples, Bootstrap::new(plan.seed))
+    decide_by(plan, samples, Bootstrap::new(plan.seed).over_machines(plan.machines))
 }
 
 fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision {
@@ -271,6 +276,7 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         disturbance: Disturbance::default(),
         resolution: Vec::new(),
         drift: drift(sample::standing(samples)),
+        machines: Machines::default(),
     };
     for scope in Scope::all(plan) {
         let cells = scope.cells(plan);
@@ -285,6 +291,7 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
     decision.disturbance =
         disturbance::disturbance(plan, samples, &decider.measured, &decision.weighted, without);
     decision.resolution = again::of_decider(&decider, &decision.weighted);
+    decision.machines = machines::machines(&decider, samples, &decision.weighted);
     decision.link_models = links::link_models(&decider);
     decision.deploys = deploy::deploys(&decider);
     decision.trade = deploy::trade(plan, &decision);
@@ -308,12 +315,26 @@ impl Decider<'_> {
         Scope::all(self.plan).into_iter().flat_map(of_scope).collect()
     }
 
-    fn weighted(&self, scope: &Scope, cells: &[&Cell], mix: &weighted::Mix) -> Vec<Weighted> {
+    /// Every competitor of every scope with what was measured of it, in the order of
+    /// [`Self::mixed`].
+    fn contenders_of_all(&self) -> Vec<Contender> {
+        let of_scope = |scope: Scope| {
+            let cells = scope.cells(self.plan);
+            self.contenders(&scope, &cells, &weighted::mix(self.plan, &cells))
+        };
+        Scope::all(self.plan).into_iter().flat_map(of_scope).collect()
+    }
+
+    fn contenders(&self, scope: &Scope, cells: &[&Cell], mix: &weighted::Mix) -> Vec<Contender> {
         let contender = |competitor: &Competitor| {
             let baseline = baseline_for(self.plan, cells, competitor.1);
             Contender::new(scope, self, mix, competitor, baseline.as_ref())
         };
-        let contenders: Vec<Contender> = competitors(cells).iter().map(contender).collect();
+        competitors(cells).iter().map(contender).collect()
+    }
+
+    fn weighted(&self, scope: &Scope, cells: &[&Cell], mix: &weighted::Mix) -> Vec<Weighted> {
+        let contenders = self.contenders(scope, cells, mix);
         let carrying = contenders.iter().filter(|one| !one.is_baseline());
         let dearest = shares::dearest(carrying.map(|one| one.parts.as_slice()));
         contenders.iter().map(|one| one.weighted(scope, self, dearest.as_deref())).collect()

@@ -11,7 +11,8 @@ const BUILD_PARTS: [&str; 3] = ["import", "steps", "export"];
 /// The row of a cell, still without its saving.
 pub(super) fn row(bootstrap: Bootstrap, measured: &Measured<'_>, cell: &Cell) -> Row {
     let counted = measured.counted(cell);
-    let totals = Values::new(counted.iter().map(|sample| sample.total_s())).ok();
+    let totals: Vec<(u32, f64)> =
+        counted.iter().map(|sample| (sample.round, sample.total_s())).collect();
     let hits = || counted.iter().map(|sample| sample.step_hits());
     Row {
         strategy: cell.strategy.clone(),
@@ -20,7 +21,7 @@ pub(super) fn row(bootstrap: Bootstrap, measured: &Measured<'_>, cell: &Cell) ->
         n: counted.len(),
         invalid: measured.with_status(cell, Status::Invalid),
         failed: measured.with_status(cell, Status::Failed),
-        total_s: totals.map(|totals| bootstrap.median(&totals)),
+        total_s: bootstrap.median_of(&totals),
         phases: Phase::ALL
             .into_iter()
             .filter_map(|phase| {

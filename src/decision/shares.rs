@@ -107,7 +107,7 @@ pub(super) fn dearest<'a>(strategies: impl Iterator<Item = &'a [Part]>) -> Optio
 fn break_even(bootstrap: Bootstrap, joint: &Joint<2>) -> BreakEven {
     let along = |means: &[[f64; 2]]| Along::share(joint.sum(means));
     let resampled = joint.distributions(bootstrap, |means| along(means).thresholds());
-    along(&joint.means()).answer(&resampled, joint.fewest())
+    along(&joint.means()).answer(&resampled, joint.fewest_units(bootstrap))
 }
 
 fn points(bootstrap: Bootstrap, joint: &Joint<2>) -> Vec<SharePoint> {

@@ -12,8 +12,9 @@ mod again;
 mod around;
 
 /// Decides from few resamples: enough where an interval's ends are not what is tested.
-fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
-    decide_by(plan, samples, Bootstrap::new(plan.seed).with_resamples(1_000))
+pub(super) fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
+    let bootstrap = Bootstrap::new(plan.seed).over_machines(plan.machines);
+    decide_by(plan, samples, bootstrap.with_resamples(1_000))
 }
 
 /// The smallest saving that matters in these tests: 1 s.
@@ -35,7 +36,7 @@ fn cell(change: &str, availability: &str, strategy: &str, builder: Builder) -> C
 
 /// A plan of these competitors under the changes `app` (weight 3) and `deps` (1), and under the
 /// availabilities `main` (9) and `none` (1).
-fn plan(competitors: &[(&str, Builder)]) -> Plan {
+pub(super) fn plan(competitors: &[(&str, Builder)]) -> Plan {
     let change = |weight| Change { weight, ..Change::default() };
     let availability = |name: &str, have: &[&str], weight| Availability {
         name: name.to_owned(),
@@ -89,6 +90,8 @@ fn plan(competitors: &[(&str, Builder)]) -> Plan {
         prices: None,
         cells,
         again: Vec::new(),
+        shard: None,
+        machines: None,
         facts: BTreeMap::new(),
     }
 }
@@ -112,6 +115,7 @@ fn sample(number: u32, round: u32, cell: &Cell, build_s: f64) -> Sample {
         sample: number,
         round,
         position: 0,
+        machine: None,
         cell: cell.clone(),
         status: Status::Ok,
         reason: String::new(),
@@ -134,7 +138,11 @@ pub(super) fn job(round: u32, seconds: f64) -> Sample {
 }
 
 /// One sample of every cell in every round; `seconds` says how long it takes.
-fn samples(plan: &Plan, rounds: u32, seconds: impl Fn(&Cell, u32) -> f64) -> Vec<Sample> {
+pub(super) fn samples(
+    plan: &Plan,
+    rounds: u32,
+    seconds: impl Fn(&Cell, u32) -> f64,
+) -> Vec<Sample> {
     let mut samples = Vec::new();
     for round in 1..=rounds {
         for cell in &plan.cells {
@@ -146,7 +154,7 @@ fn samples(plan: &Plan, rounds: u32, seconds: impl Fn(&Cell, u32) -> f64) -> Vec
 }
 
 /// Noise between -0.5 s and 0.5 s that depends on cell and round only.
-fn noise(cell: &Cell, round: u32) -> f64 {
+pub(super) fn noise(cell: &Cell, round: u32) -> f64 {
     let text = format!("{}#{round}", cell.key());
     let seed = text.bytes().fold(17u64, |hash, byte| hash.wrapping_mul(31) ^ u64::from(byte));
     f64::from(ChaCha8Rng::seed_from_u64(seed).next_u32()) / f64::from(u32::MAX) - 0.5
@@ -154,7 +162,7 @@ fn noise(cell: &Cell, round: u32) -> f64 {
 
 /// Cold takes 20 s; with a cache an app change takes 10 s and a deps change 18 s; the first build
 /// 29 s.
-fn typical(cell: &Cell, round: u32) -> f64 {
+pub(super) fn typical(cell: &Cell, round: u32) -> f64 {
     let seconds = match (cell.state, cell.change.as_str()) {
         (State::Cold, _) => 20.0,
         (State::Populate, _) => 29.0,

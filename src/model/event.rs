@@ -23,6 +23,8 @@ pub enum Ending {
     Interrupted,
     /// Engine or registry could not go on.
     Aborted,
+    /// Parts of it are missing or not complete.
+    NotWhole,
 }
 
 /// One event. Those for which [`Event::is_recorded`] holds are lines of `events.jsonl`.
@@ -60,6 +62,17 @@ pub enum Event {
     ImagesCompared {
         /// Cells whose image is another one, with what differs.
         wrong: BTreeMap<CellKey, String>,
+    },
+    /// A part of the run that a machine measured was put to the others.
+    PartMerged {
+        /// Number of the machine, from 1: that of the part.
+        machine: u32,
+        /// Id that the part had as a run.
+        run: String,
+        /// Facts about machine and engine.
+        facts: BTreeMap<String, String>,
+        /// Seconds that it was measured.
+        duration_s: f64,
     },
     /// Candidates of one strategy are being built before anything is measured. Not recorded.
     Seeding {

@@ -308,6 +308,24 @@ findings! {
         meaning: "The final image of a cell was not held against that of a build without cache.",
         advice: "The warm-up sample did not count, or its image could not be exported; see the detail and the sample's log."
     }
+    /// A merged run that lacks something.
+    NOT_WHOLE {
+        id: "parts-missing", trap: None, severity: Warning,
+        meaning: "The run was put together from parts of which one is missing, there twice, or not complete.",
+        advice: "Measure what is missing with the same configuration and seed (`breakeven run --shard K/N`, or --resume), then merge again."
+    }
+    /// Parts of different machines.
+    MACHINES_DIFFER {
+        id: "machines-differ", trap: None, severity: Note,
+        meaning: "The parts of the run were measured on machines that are not alike.",
+        advice: "Savings are paired within rounds, and a round lies on one machine, so they stand; whole times are those of a mixture. Use runners of one model if times matter."
+    }
+    /// The machines' savings differ.
+    SAVING_DEPENDS_ON_MACHINE {
+        id: "saving-depends-on-machine", trap: None, severity: Warning,
+        meaning: "What a strategy saves differs between the machines by more than chance makes it, and by more than matters.",
+        advice: "Read the machines' own results: the verdict is one over this mixture of machines. Measure on the runners that your jobs get, in the share in which they get them."
+    }
     /// A run in several parts.
     RESUMED {
         id: "run-resumed", trap: None, severity: Note,

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod prices;
 pub mod reference;
 pub mod sample;
+pub mod shard;
 pub mod step;
 
 pub use cell::{Builder, Cell, CellKey, State};
@@ -24,4 +25,5 @@ pub use plan::Plan;
 pub use prices::{Prices, Rounding};
 pub use reference::{ArchiveName, ImageRef};
 pub use sample::{PhaseRecord, Sample, Status, StepRecord};
+pub use shard::Shard;
 pub use step::{BuildStep, CacheExport, CacheMode, Phase, PullMode, Sources, Step};

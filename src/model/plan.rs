@@ -4,6 +4,7 @@ use super::cell::{Builder, Cell};
 use super::custom::CustomStrategy;
 use super::mix::MixPlan;
 use super::prices::Prices;
+use super::shard::Shard;
 use super::step::PullMode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub struct Plan {
     pub config: PathBuf,
     /// Seed of everything random.
     pub seed: u64,
-    /// Counted rounds; one uncounted warm-up round comes before them.
+    /// Counted rounds, of all shards together; one uncounted warm-up round comes before them.
     pub rounds: u32,
     /// In how many of them, from the first, final images are also pulled as nodes pull them.
     #[serde(default)]
@@ -84,6 +85,13 @@ pub struct Plan {
     /// time in every round; none in plans of a version that knew none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub again: Vec<Cell>,
+    /// The part of the rounds that this run measures; absent where it measures all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// How many parts the run was measured in, each on a machine of its own, if it was put together
+    /// from them: round r is of part `(r − 1) mod machines + 1`, as with [`Shard`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines: Option<u32>,
     /// Facts about machine and engine, filled in when the run starts.
     #[serde(default)]
     pub facts: BTreeMap<String, String>,
@@ -126,6 +134,17 @@ impl Plan {
             .find(|a| a.name == availability && used(availability))
             .map_or(0.0, |a| a.weight);
         if sum > 0.0 { own / sum } else { 0.0 }
+    }
+
+    /// Whether this run measures a round: all of them, unless it is a shard.
+    pub fn has_round(&self, round: u32) -> bool {
+        self.shard.is_none_or(|shard| shard.has(round))
+    }
+
+    /// Counted rounds that this run measures.
+    pub fn own_rounds(&self) -> u32 {
+        let own = (1..=self.rounds).filter(|round| self.has_round(*round)).count();
+        u32::try_from(own).unwrap_or(u32::MAX)
     }
 
     /// The candidate under whose name the measured jobs push.

@@ -114,6 +114,9 @@ pub struct Sample {
     pub round: u32,
     /// Position within the round, from 0.
     pub position: u32,
+    /// Number of the machine that measured it, if the run was put together from several; from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<u32>,
     /// The cell.
     pub cell: Cell,
     /// What became of it.
@@ -219,7 +222,7 @@ impl Sample {
     }
 }
 
-/// Of several samples of the same cell and round, as a resumed run has them, the one that stands:
+/// Of several samples of the same cell, round and machine, as a resumed run has them, the one that stands:
 /// the last that is ok, else the last that was measured to its end, else the last. By their
 /// numbers.
 pub fn standing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<&'a Sample> {
@@ -228,9 +231,9 @@ pub fn standing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<&'a Sa
         Status::Invalid | Status::Failed => 1,
         Status::Interrupted => 0,
     };
-    let mut standing: HashMap<(u32, &Cell), &Sample> = HashMap::new();
+    let mut standing: HashMap<(Option<u32>, u32, &Cell), &Sample> = HashMap::new();
     for sample in samples {
-        let known = standing.entry((sample.round, &sample.cell)).or_insert(sample);
+        let known = standing.entry((sample.machine, sample.round, &sample.cell)).or_insert(sample);
         if (rank(sample), sample.sample) > (rank(known), known.sample) {
             *known = sample;
         }
@@ -265,6 +268,7 @@ mod tests {
             sample: number,
             round,
             position: 0,
+            machine: None,
             cell,
             status,
             reason: String::new(),

@@ -64,7 +64,14 @@ fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
     let mut header: Vec<String> = BEFORE_PHASES.iter().map(ToString::to_string).collect();
     header.extend(Phase::ALL.iter().map(|phase| format!("{phase}_s")));
     header.extend(AFTER_PHASES.iter().map(ToString::to_string));
-    let samples = model.samples.iter().map(|sample| sample_row(run, sample));
+    // Only a merged run has machines to tell apart.
+    let merged = model.plan.machines.is_some();
+    header.extend(merged.then(|| "machine".to_owned()));
+    let samples = model.samples.iter().map(|sample| {
+        let mut row = sample_row(run, sample);
+        row.extend(merged.then(|| optional(sample.machine)));
+        row
+    });
     let phases = model.samples.iter().flat_map(|sample| phase_rows(run, sample));
     let steps = model.samples.iter().flat_map(|sample| step_rows(run, sample));
     Ok(vec![

@@ -1,10 +1,12 @@
 //! `report.json`: everything that the other formats show, for programs. Versioned, with a JSON
 //! schema that is committed as `docs/report.schema.json`.
 
-use super::{Format, Link, Model, Quality, ReportError, ReportFile, Unsupported};
-use crate::decision::{Deploy, Disturbance, Drift, Group, LinkModel, Resolution, Trade, Weighted};
+use super::{Format, Link, MachineOut, Model, Quality, ReportError, ReportFile, Unsupported};
+use crate::decision::{
+    Deploy, Disturbance, Drift, Group, LinkModel, OnMachines, Resolution, Trade, Weighted,
+};
 use crate::model::event::Ending;
-use crate::model::{Builder, Phase, Prices, Severity, State, Status};
+use crate::model::{Builder, Phase, Prices, Severity, Shard, State, Status};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -71,6 +73,12 @@ struct Report<'a> {
     /// How times changed over the rounds; absent below three rounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: Option<&'a Drift>,
+    /// The machines of a run that was put together from parts; absent for any other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machines: Option<&'a [MachineOut]>,
+    /// What each strategy saves on each machine by itself; absent for a run on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_machines: Option<&'a [OnMachines]>,
     /// What would change the verdicts, in sentences.
     outlook: Vec<&'a str>,
     /// What was noticed, the gravest first.
@@ -94,8 +102,11 @@ struct Run<'a> {
     breakeven: &'a str,
     /// Seed of everything random.
     seed: u64,
-    /// Counted rounds that were planned.
+    /// Counted rounds that were planned, of this part if the run is one.
     rounds_planned: u32,
+    /// Which part of a run this is; absent where it is all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<Shard>,
     /// Smallest saving that matters, as a share of the baseline's time.
     relevant_share: f64,
     /// Smallest saving that matters, in seconds; the larger of the two counts.
@@ -193,6 +204,9 @@ struct SampleOut<'a> {
     sample: u32,
     /// The round; 0 is the warm-up.
     round: u32,
+    /// The machine that measured it; absent for a run on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<u32>,
     /// Position within the round, from 0.
     position: u32,
     /// The workload.
@@ -251,6 +265,8 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
         disturbance: &model.decision.disturbance,
         resolution: &model.decision.resolution,
         drift: model.decision.drift.as_ref(),
+        machines: some(&model.machines),
+        on_machines: some(&model.decision.machines.strategies),
         findings: model
             .findings
             .iter()
@@ -275,6 +291,11 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
         quality: &model.quality,
         samples: model.samples.iter().map(|sample| sample_out(sample)).collect(),
     }
+}
+
+/// Nothing where there is nothing.
+fn some<T>(slice: &[T]) -> Option<&[T]> {
+    (!slice.is_empty()).then_some(slice)
 }
 
 fn unsupported(one: &Unsupported) -> UnsupportedOut<'_> {
@@ -307,7 +328,8 @@ fn run<'a>(model: &'a Model<'_>) -> Run<'a> {
         id: &plan.run,
         breakeven: &plan.breakeven,
         seed: plan.seed,
-        rounds_planned: plan.rounds,
+        rounds_planned: plan.own_rounds(),
+        shard: plan.shard,
         relevant_share: plan.relevance.share,
         relevant_s: plan.relevance.seconds,
         started_at: &run.started_at,
@@ -329,6 +351,7 @@ fn sample_out(sample: &crate::model::Sample) -> SampleOut<'_> {
     SampleOut {
         sample: sample.sample,
         round: sample.round,
+        machine: sample.machine,
         position: sample.position,
         workload: &cell.workload,
         change: &cell.change,

@@ -4,7 +4,7 @@ use super::columns::{self, Column, Layout};
 use super::findings::{FindingGroup, LostGroup};
 use super::model::{Model, Scope, Unsupported, plural};
 use super::text::{self, NOT_MEASURED, markdown};
-use super::{Format, ReportError, ReportFile, deploy, disturbance};
+use super::{Format, ReportError, ReportFile, deploy, disturbance, machines};
 use crate::decision::{Deploy, Group, Row};
 use crate::model::{Phase, Severity};
 use std::collections::BTreeMap;
@@ -52,6 +52,7 @@ fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
         lines: deploys(model),
     });
     blocks.extend(groups(model));
+    blocks.push(Block { what: "table of machines", rank: 2, lines: machine_table(model) });
     blocks.push(Block { what: "list of findings", rank: 0, lines: findings(model) });
     blocks.push(Block { what: "list of lost samples", rank: 1, lines: lost(model) });
     blocks.push(Block {
@@ -151,6 +152,24 @@ fn weighted(model: &Model<'_>, scope: &Scope<'_>) -> Vec<String> {
     for one in scope.weighted {
         row(&mut lines, columns::weighted_cells(one).map(|parts| markdown(&text::joined(parts))));
     }
+    lines.push(String::new());
+    lines
+}
+
+/// Strategies by machine, of a merged run.
+fn machine_table(model: &Model<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if model.machines.is_empty() {
+        return lines;
+    }
+    heading(&mut lines, "##", "Machines: saving a build");
+    rule_below(&mut lines, machines::headings(model));
+    for one in &model.decision.machines.strategies {
+        let cells = machines::cells(model, one).into_iter();
+        row(&mut lines, cells.map(|parts| markdown(&text::joined(parts))));
+    }
+    lines.push(String::new());
+    lines.push(format!("<sub>{}</sub>", markdown(&machines::legend(model))));
     lines.push(String::new());
     lines
 }

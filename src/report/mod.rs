@@ -15,6 +15,7 @@ mod findings;
 pub mod gate;
 mod html;
 mod json;
+mod machines;
 mod markdown;
 mod model;
 #[cfg(feature = "openmetrics")]
@@ -27,6 +28,7 @@ pub mod text;
 
 pub use findings::{FindingGroup, LostGroup};
 pub use json::{REPORT_VERSION, schema};
+pub use machines::MachineOut;
 pub use model::{Across, GroupTitle, Link, Model, RunFacts, Scope, Unsupported};
 #[cfg(feature = "openmetrics")]
 pub use openmetrics::openmetrics;

@@ -2,6 +2,7 @@
 
 use super::chart::{self, Drawing, Part};
 use super::findings::{self, FindingGroup, LostGroup};
+use super::machines::{self, MachineOut};
 use super::quality::{self, Quality};
 use super::{ReportError, outlook};
 use crate::decision::{self, Decision, Group, LinkModel, Weighted};
@@ -39,6 +40,8 @@ pub struct Model<'a> {
     pub links: Vec<Link>,
     /// Noise, drift and order.
     pub quality: Quality,
+    /// The machines of a merged run.
+    pub machines: Vec<MachineOut>,
     /// Facts about the run.
     pub run: RunFacts,
     /// Figures, drawn when they are first asked for.
@@ -148,6 +151,7 @@ impl RunFacts {
             Some(Ending::Complete) => "complete",
             Some(Ending::OutOfTime) => "partial: the time budget was used up",
             Some(Ending::Interrupted) => "partial: interrupted",
+            Some(Ending::NotWhole) => "partial: parts are missing or not complete",
             Some(Ending::Aborted) => "partial: engine or registry could not go on",
             None => "partial: the run was killed or is not over",
         }
@@ -191,6 +195,7 @@ impl<'a> Model<'a> {
             unsupported: unsupported(events),
             links: links(plan, events),
             quality: quality::of(plan, &standing),
+            machines: machines::of(events, &decision.machines),
             run: RunFacts {
                 warm_up: standing.iter().filter(|sample| sample.round == 0).count(),
                 counts: counts(&standing),
@@ -276,6 +281,9 @@ impl<'a> Model<'a> {
         if let Some(seconds) = self.run.duration_s {
             parts.push(super::text::duration(seconds));
         }
+        if !self.machines.is_empty() {
+            parts.push(plural(self.machines.len(), "machine"));
+        }
         match self.run.resumed {
             0 => {}
             1 => parts.push("resumed once".to_owned()),
@@ -317,7 +325,8 @@ impl<'a> Model<'a> {
         let config = plan.config.display().to_string();
         // A path with a nul byte, which nothing can be called with, is shown as it is.
         let config = shlex::try_quote(&config).map_or(config.clone(), Into::into);
-        format!("breakeven run {config} --rounds {} --seed {}", plan.rounds, plan.seed)
+        let shard = plan.shard.map(|shard| format!(" --shard {shard}")).unwrap_or_default();
+        format!("breakeven run {config} --rounds {} --seed {}{shard}", plan.rounds, plan.seed)
     }
 
     /// What a group is called: only the axes that have more than one value in this run, and
@@ -574,7 +583,11 @@ fn counts(samples: &[&Sample]) -> BTreeMap<Status, usize> {
 }
 
 fn plural_rounds(plan: &Plan) -> String {
-    plural(usize::try_from(plan.rounds).unwrap_or(usize::MAX), "round")
+    let own = plural(usize::try_from(plan.own_rounds()).unwrap_or(usize::MAX), "round");
+    match plan.shard {
+        Some(shard) => format!("{own} (part {shard} of {})", plan.rounds),
+        None => own,
+    }
 }
 
 /// `1 sample`, `2 samples`.

@@ -4,7 +4,7 @@
 use super::findings::FindingGroup;
 use super::model::{Model, plural};
 use super::text;
-use super::{FORMATS, columns, disturbance};
+use super::{FORMATS, columns, disturbance, machines};
 use crate::decision::{Group, Saving, Verdict, Weighted};
 use crate::model::{Severity, Status};
 use columns::{Column, Layout};
@@ -30,6 +30,7 @@ pub fn terminal(model: &Model<'_>, style: Style, dir: &Path) -> String {
     groups(&mut page, model);
     weighted(&mut page, model);
     verdict(&mut page, model);
+    machines(&mut page, model);
     findings(&mut page, model);
     lost(&mut page, model);
     unsupported(&mut page, model);
@@ -277,6 +278,47 @@ fn verdict(page: &mut Page, model: &Model<'_>) {
     if model.run.is_partial() {
         page.wrapped("  ", "  ", "This is a partial run: it says less than the plan asked for.");
     }
+}
+
+/// As many machines as there is room for; the other formats have them all.
+fn machines(page: &mut Page, model: &Model<'_>) {
+    if model.machines.is_empty() {
+        return;
+    }
+    page.heading("Machines: saving a build");
+    let all = model.decision.machines.machines.len();
+    let fits = |shown: &usize| widest(&mut machine_table(model, *shown)) <= page.style.width;
+    let shown = (1..=all).rev().find(fits).unwrap_or(1);
+    page.table(&mut machine_table(model, shown));
+    if shown < all {
+        let out = format!("Left out: {}. All are in report.html.", plural(all - shown, "machine"));
+        page.wrapped("", "", &out);
+    }
+    for one in &model.machines {
+        page.wrapped("  ", "    ", &text::visible(&machines::line(one)));
+    }
+    page.wrapped("  ", "  ", &machines::legend(model));
+}
+
+fn machine_table(model: &Model<'_>, shown: usize) -> Table {
+    let headings = machines::headings(model);
+    let last = headings.len() - 1;
+    let is_shown = |at: usize| at <= shown || at == last;
+    let set = |text: String, number: bool| {
+        let alignment = if number { CellAlignment::Right } else { CellAlignment::Left };
+        Cell::new(text).set_alignment(alignment)
+    };
+    let numbers: Vec<bool> = headings.iter().map(|(_, number)| *number).collect();
+    let heads = headings.into_iter().enumerate().filter(|(at, _)| is_shown(*at));
+    let mut table = new_table(heads.map(|(_, (text, number))| set(text, number)));
+    for one in &model.decision.machines.strategies {
+        let cells = machines::cells(model, one).into_iter().enumerate();
+        table.add_row(cells.filter(|(at, _)| is_shown(*at)).map(|(at, parts)| {
+            let parts = (text::visible(&parts.0).into_owned(), parts.1);
+            set(columns::joined(parts, true), numbers[at])
+        }));
+    }
+    table
 }
 
 fn findings(page: &mut Page, model: &Model<'_>) {

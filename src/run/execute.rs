@@ -160,6 +160,7 @@ async fn measure(
         images = None;
     }
     let mut slots = scheduler::order(cells.len(), plan.rounds, plan.seed);
+    slots.retain(|slot| plan.has_round(slot.round));
     slots.retain(|slot| {
         let finished = earlier.finished(slot.round, &cells[slot.cell].key());
         if let (true, 0, Some(images)) = (finished, slot.round, &mut images) {

@@ -18,6 +18,7 @@ mod lifecycle;
 mod line;
 mod links;
 pub mod machine;
+pub mod merge;
 mod probe;
 pub mod proof;
 mod publish;

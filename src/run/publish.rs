@@ -2,7 +2,7 @@
 
 use super::{RunError, journal, proof};
 use crate::decision::{self, Decision};
-use crate::model::{DeployPull, Event, Plan, Sample, sample};
+use crate::model::{DeployPull, Event, Finding, Plan, Sample, Status, finding, sample};
 use crate::report;
 use std::path::Path;
 
@@ -17,6 +17,19 @@ pub struct Published {
     pub decision: Decision,
     /// Whether the journal's last line was torn and dropped.
     pub torn: bool,
+}
+
+impl Published {
+    /// How many samples failed or are invalid.
+    pub fn samples_not_ok(&self) -> usize {
+        let samples = self.events.iter().filter_map(|event| match event {
+            Event::SampleFinished { sample } => Some(sample.as_ref()),
+            _ => None,
+        });
+        let standing = sample::standing(samples);
+        let lost = |sample: &&&Sample| matches!(sample.status, Status::Failed | Status::Invalid);
+        standing.iter().filter(lost).count()
+    }
 }
 
 /// Reads a run directory's journal, decides, and writes every report into the directory.
@@ -64,5 +77,8 @@ pub fn recorded(dir: &Path) -> Result<Published, RunError> {
         })
         .collect();
     let decision = decision::decide(&measured, &samples).with_pulls(&measured, &pulls);
+    events.extend(decision.machines.differing().into_iter().map(|detail| Event::RunFinding {
+        finding: Finding::new(&finding::SAVING_DEPENDS_ON_MACHINE, detail),
+    }));
     Ok(Published { plan, events, decision, torn })
 }

@@ -114,6 +114,7 @@ impl Earlier {
         let cells = plan.measured().map(|cell| cell.key()).filter(|key| !left_out.contains(key));
         let cells: Vec<CellKey> = cells.collect();
         (0..=plan.rounds)
+            .filter(|round| plan.has_round(*round))
             .all(|round| cells.iter().all(|key| self.finished.contains_key(&(round, key.clone()))))
     }
 

@@ -94,6 +94,7 @@ fn free_texts(event: &mut Event) -> Vec<&mut String> {
         Event::RunStarted { .. }
         | Event::RunResumed { .. }
         | Event::Contents { .. }
+        | Event::PartMerged { .. }
         | Event::SampleStarted { .. }
         | Event::PhaseStarted { .. }
         | Event::EngineFacts { .. }

@@ -59,6 +59,7 @@ pub async fn sample(
         sample: number,
         round: slot.round,
         position: slot.position,
+        machine: None,
         cell: cell.clone(),
         status: Status::Failed,
         reason: String::new(),

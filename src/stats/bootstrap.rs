@@ -11,6 +11,7 @@
 //! is as narrow as the plain percentile; the tests of this module hold the measured coverage.
 
 mod difference;
+pub mod machines;
 
 use super::{Estimate, Values, values::quantile};
 use rand::{Rng, SeedableRng};
@@ -30,6 +31,7 @@ const CHUNK: usize = 256;
 pub struct Bootstrap {
     seed: u64,
     resamples: usize,
+    machines: u32,
 }
 
 impl Bootstrap {
@@ -39,7 +41,7 @@ impl Bootstrap {
 
     /// With [`Self::RESAMPLES`] resamples.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, resamples: Self::RESAMPLES }
+        Self { seed, resamples: Self::RESAMPLES, machines: 1 }
     }
 
     /// With another number of resamples, at least 1.
@@ -72,6 +74,20 @@ impl Bootstrap {
         interval(values.median(), &medians, n)
     }
 
+    /// The median of one number a round, with its interval.
+    pub fn median_of(&self, by_round: &[(u32, f64)]) -> Option<Estimate> {
+        let values = Values::new(by_round.iter().map(|(_, value)| *value)).ok()?;
+        let mut sorted = by_round.to_vec();
+        sorted.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+        let (rounds, numbers): (Vec<u32>, Vec<f64>) = sorted.into_iter().unzip();
+        if self.machines_of(rounds.iter().copied()) < machines::LEAST {
+            return Some(self.median(&values));
+        }
+        let [medians] =
+            self.distributions_of(&rounds, |times| Some([median_of_drawn(&numbers, times)]));
+        Some(interval(values.median(), &medians, self.units_of(&rounds)))
+    }
+
     /// Resamples `units` units with replacement and computes `K` statistics from each resample,
     /// given how many times every unit was drawn. Several statistics of one call see the same
     /// resamples. Returns each one's values in ascending order; a resample from which a statistic
@@ -79,6 +95,16 @@ impl Bootstrap {
     pub fn distributions<const K: usize>(
         &self,
         units: usize,
+        statistics: impl Fn(&[u32]) -> Option<[f64; K]> + Sync,
+    ) -> [Vec<f64>; K] {
+        self.resampled(units, draw, statistics)
+    }
+
+    /// [`Self::distributions`] with another way to draw.
+    fn resampled<const K: usize>(
+        &self,
+        units: usize,
+        draw: impl Fn(&mut ChaCha8Rng, &mut [u32]) + Sync,
         statistics: impl Fn(&[u32]) -> Option<[f64; K]> + Sync,
     ) -> [Vec<f64>; K] {
         let chunks = self.resamples.div_ceil(CHUNK);
@@ -108,19 +134,23 @@ impl Bootstrap {
 /// Draws as many units as there are, with replacement, and counts how often each came.
 fn draw(random: &mut ChaCha8Rng, times: &mut [u32]) {
     times.fill(0);
-    let units = times.len() as u64;
-    for _ in 0..units {
-        // Multiply and shift instead of rejection: a unit's chance is off by less than
-        // units / 2^32, far below what any number of resamples shows, and the mapping from random
-        // words to draws stays ours, whatever a library's next version does.
-        let unit = (u64::from(random.next_u32()) * units) >> 32;
-        times[unit as usize] += 1;
+    for _ in 0..times.len() {
+        times[pick(random, times.len())] += 1;
     }
+}
+
+/// One of `units`, from 0.
+fn pick(random: &mut ChaCha8Rng, units: usize) -> usize {
+    // Multiply and shift instead of rejection: a unit's chance is off by less than
+    // units / 2^32, far below what any number of resamples shows, and the mapping from random
+    // words to draws stays ours, whatever a library's next version does.
+    ((u64::from(random.next_u32()) * units as u64) >> 32) as usize
 }
 
 /// The median of a resample of sorted numbers, given how often each was drawn.
 fn median_of_drawn(sorted: &[f64], times: &[u32]) -> f64 {
-    let n = sorted.len() as u32;
+    // Whole machines are drawn, and one may have a round more than another.
+    let n: u32 = times.iter().sum();
     let (lower, upper) = ((n - 1) / 2, n / 2);
     let mut passed = 0;
     let mut low = None;
@@ -175,3 +205,5 @@ pub fn interval(point: f64, resampled: &[f64], n: usize) -> Estimate {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::normals;

@@ -5,6 +5,7 @@ pub mod least_squares;
 pub mod paired;
 pub mod trend;
 pub mod values;
+pub mod variance;
 
 pub use bootstrap::Bootstrap;
 pub use values::Values;

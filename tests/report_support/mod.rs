@@ -384,6 +384,8 @@ fn plan(rounds: u32) -> Plan {
         prices: None,
         cells,
         again: Vec::new(),
+        shard: None,
+        machines: None,
         facts: [
             ("cpus", "2"),
             ("engine", "Docker 20.10.24, API 1.41, overlay2"),
@@ -573,6 +575,7 @@ fn sample(number: u32, round: u32, position: u32, cell: &Cell) -> Sample {
         sample: number,
         round,
         position,
+        machine: None,
         cell: cell.clone(),
         status: Status::Ok,
         reason: String::new(),

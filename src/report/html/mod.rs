@@ -4,6 +4,7 @@
 //! A new section is one new file here and one line in [`SECTIONS`].
 
 mod break_even;
+mod machines;
 mod markup;
 mod mix;
 mod money;
@@ -52,6 +53,7 @@ static SECTIONS: &[Section] = &[
     phases::SECTION,
     states::SECTION,
     money::SECTION,
+    machines::SECTION,
     quality::SECTION,
     samples::SECTION,
 ];

@@ -10,7 +10,7 @@ fn small() -> Bootstrap {
 }
 
 /// Normal noise by Box and Muller from a seeded generator.
-pub(super) fn normals(seed: u64) -> impl Iterator<Item = f64> {
+pub fn normals(seed: u64) -> impl Iterator<Item = f64> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut uniform = move || (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
     std::iter::repeat_with(move || {
