@@ -229,6 +229,30 @@ fn filters_that_take_nothing_name_what_there_is() {
     }
 }
 
+#[test]
+fn a_run_stops_by_itself_unless_its_rounds_are_fixed() {
+    // Rounds and whether the run may stop before the last one.
+    let planned = |config: &str, args: &[&str]| {
+        let dir = article(config);
+        let text = success(dir.path(), &[&["plan", "--format", "json"], args].concat());
+        let plan: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (plan["rounds"].as_u64().unwrap(), plan["adaptive"] == true)
+    };
+    let silent = GOOD.replace("rounds = 5\n", "");
+    assert_ne!(silent, GOOD);
+    assert_eq!(planned(&silent, &[]), (30, true));
+    assert_eq!(planned(&format!("max_rounds = 7\n{silent}"), &[]), (7, true));
+    assert_eq!(planned(GOOD, &[]), (5, false));
+    assert_eq!(planned(GOOD, &["--max-rounds", "9"]), (9, true));
+    assert_eq!(planned(&silent, &["--fixed", "4"]), (4, false));
+    assert_eq!(planned(&silent, &["--rounds", "4"]), (4, false));
+    let dir = article(GOOD);
+    refusal(dir.path(), &["plan", "--fixed", "4", "--max-rounds", "5"]);
+    refusal(dir.path(), &["plan", "--max-rounds", "2"]);
+    let both = article(&format!("max_rounds = 7\n{GOOD}"));
+    assert!(refusal(both.path(), &["plan"]).contains("both `rounds` and `max_rounds`"));
+}
+
 /// Keys of the cells of a plan.
 fn cells(dir: &Path, args: &[&str]) -> Vec<String> {
     let args = [&["plan", "--format", "json"], args].concat();

@@ -5,6 +5,8 @@ mod fake;
 mod merge;
 #[path = "fake/resume.rs"]
 mod resume;
+#[path = "fake/stopping.rs"]
+mod stopping;
 
 use breakeven::model::event::Ending;
 use breakeven::model::plan::{
@@ -111,6 +113,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         config: PathBuf::from("breakeven.toml"),
         seed: 7,
         rounds,
+        adaptive: false,
         deploy_rounds: 0,
         max_time_s: None,
         baseline: "cold".to_owned(),

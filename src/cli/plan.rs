@@ -44,9 +44,18 @@ enum Format {
 /// What the command line sets in place of the configuration file.
 #[derive(Debug, Clone, clap::Args)]
 pub struct OverrideArgs {
-    /// Counted rounds.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: Option<u32>,
+    /// So many counted rounds, whatever they show.
+    #[arg(
+        long,
+        visible_alias = "rounds",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with = "max_rounds"
+    )]
+    fixed: Option<u32>,
+    /// Stop once every verdict is settled, or after so many counted rounds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(3..=1000))]
+    max_rounds: Option<u32>,
     /// Longest time for the run, such as 30m.
     #[arg(long, value_name = "DUR", value_parser = config::duration)]
     max_time: Option<Duration>,
@@ -75,7 +84,8 @@ fn parse_filters(text: &str) -> Result<Filters, String> {
 impl From<&OverrideArgs> for Overrides {
     fn from(args: &OverrideArgs) -> Self {
         Self {
-            rounds: args.rounds,
+            fixed: args.fixed,
+            max_rounds: args.max_rounds,
             max_time: args.max_time,
             only: args.only.as_ref().map(|filters| filters.0.clone()),
             seed: args.seed,
@@ -160,18 +170,24 @@ fn commands(
 }
 
 fn text(plan: &Plan) -> String {
-    let cells = plan.measured().count();
+    let measured = plan.measured().count();
     let again = match plan.again.len() {
         0 => String::new(),
         1 => " and an A/A cell".to_owned(),
         several => format!(" and {several} A/A cells"),
     };
-    let mut out = format!(
-        "{} cells{again}, {rounds} counted rounds: {} samples, and {cells} in the warm-up round\n\n",
-        plan.cells.len(),
-        cells * plan.rounds as usize,
-        rounds = plan.rounds,
-    );
+    let (cells, rounds) = (plan.cells.len(), plan.rounds);
+    let samples = measured * rounds as usize;
+    let mut out = match plan.adaptive {
+        true => format!(
+            "{cells} cells{again}, at most {rounds} counted rounds: at most {samples} samples, and \
+             {measured} in the warm-up round; it stops once every verdict is settled\n\n"
+        ),
+        false => format!(
+            "{cells} cells{again}, {rounds} counted rounds: {samples} samples, and {measured} in \
+             the warm-up round\n\n"
+        ),
+    };
     for (axis, values) in config::axes(&plan.cells) {
         let shown: Vec<String> = match axis {
             "change" => weighted(plan.changes.keys(), &values, |name| plan.change_weight(name)),

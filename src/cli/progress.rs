@@ -103,6 +103,13 @@ impl Progress {
                     None => format!("deploy of {workload} over link {link}: {}", pull.reason),
                 });
             }
+            Event::Looked { round, settled, of } => {
+                self.say(&format!("after round {round}: {settled} of {of} verdicts are settled"));
+            }
+            Event::StrategyLeft { left } => self.say(&format!(
+                "{} ({}) is not measured any more: it {}, and is slower than {} ({})",
+                left.strategy, left.builder, left.verdict, left.leader, left.leader_builder
+            )),
             Event::RunResumed { .. } => self.say("going on where the run was stopped"),
             Event::EngineFacts { .. }
             | Event::RunStarted { .. }

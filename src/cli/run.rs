@@ -35,7 +35,7 @@ pub struct Args {
     /// Measure only a part of the rounds, K of N, and leave the others to other machines: `auto`
     /// takes both numbers from the variables of the CI system, `auto/N` only K. `breakeven merge`
     /// puts the parts together.
-    #[arg(long, value_name = "K/N", conflicts_with = "resume")]
+    #[arg(long, value_name = "K/N", conflicts_with_all = ["resume", "max_rounds"])]
     shard: Option<Asked>,
     #[command(flatten)]
     overrides: OverrideArgs,

@@ -52,11 +52,16 @@ pub struct Config {
     only_at: Place,
 }
 
+/// Most rounds of a run in parts where the configuration leaves it to the run when to stop.
+const ROUNDS_OF_PARTS: u32 = 10;
+
 /// What the command line sets in place of the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    /// Counted rounds.
-    pub rounds: Option<u32>,
+    /// Counted rounds of the plain protocol.
+    pub fixed: Option<u32>,
+    /// Most counted rounds of a run that stops once every verdict is settled.
+    pub max_rounds: Option<u32>,
     /// Longest time for the run.
     pub max_time: Option<Duration>,
     /// Filters over cells.
@@ -115,6 +120,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
     let only = file.only.as_ref().map(|filters| only(document, filters));
     let engines = engines::engines(document, file.engine.as_ref());
     let links = links::links(document, &file.link);
+    let (rounds, adaptive) = settings::rounds(document, file);
     let axes = (links.keys().collect::<Vec<_>>(), engines.keys().collect::<Vec<_>>());
     let plan = Plan {
         version: PLAN_VERSION,
@@ -122,7 +128,8 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         breakeven: env!("CARGO_PKG_VERSION").to_owned(),
         config: absolute.to_path_buf(),
         seed: 0,
-        rounds: file.rounds,
+        rounds,
+        adaptive,
         deploy_rounds: file.deploy_rounds,
         max_time_s: file.max_time.as_ref().map(|t| settings::seconds(document, &["max_time"], t)),
         baseline: file.baseline.clone(),
@@ -180,10 +187,19 @@ impl Config {
     pub fn resolve(&self, overrides: &Overrides) -> Result<Plan, ConfigError> {
         let mut problems = Vec::new();
         let mut plan = self.plan.clone();
-        plan.rounds = overrides.rounds.unwrap_or(plan.rounds);
+        (plan.rounds, plan.adaptive) = match (overrides.fixed, overrides.max_rounds) {
+            (Some(rounds), _) => (rounds, false),
+            (None, Some(most)) => (most, true),
+            (None, None) => (plan.rounds, plan.adaptive),
+        };
+        // A part knows nothing of the others' samples, so that it cannot tell when all is settled.
+        if overrides.shard.is_some() && plan.adaptive {
+            plan.adaptive = false;
+            plan.rounds = plan.rounds.min(ROUNDS_OF_PARTS);
+        }
         if plan.rounds == 0 {
             problems.push(Problem {
-                place: Place::Option("--rounds"),
+                place: Place::Option("--fixed"),
                 message: "no rounds, so nothing to measure".to_owned(),
                 advice: "allowed: a whole number, at least 1".to_owned(),
             });

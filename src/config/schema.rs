@@ -17,10 +17,14 @@ pub struct File {
     /// Seed of everything random (order of the rounds, nonces, bootstrap). Drawn anew for each
     /// run, and recorded in plan.json, if absent.
     pub seed: Option<u32>,
-    /// Counted rounds: every cell is measured once in each. A verdict needs at least 5.
-    #[serde(default = "defaults::rounds")]
+    /// Counted rounds of the plain protocol: every cell is measured once in each. A verdict needs
+    /// at least 5. Without it a run goes on until every verdict is settled, up to `max_rounds`.
     #[schemars(range(min = 1))]
-    pub rounds: u32,
+    pub rounds: Option<u32>,
+    /// Most counted rounds of a run that stops once every verdict is settled, after 3 at the
+    /// earliest. 30 if neither this nor `rounds` is there.
+    #[schemars(range(min = 3, max = 1000))]
+    pub max_rounds: Option<u32>,
     /// In how many counted rounds, from the first, each final image is also pulled as a node pulls
     /// it, over each link; 0 for never.
     #[serde(default = "defaults::deploy_rounds")]
@@ -510,9 +514,6 @@ mod defaults {
     use super::EngineKind;
     use crate::model::{Builder, PullMode};
 
-    pub(super) const fn rounds() -> u32 {
-        10
-    }
     pub(super) const fn deploy_rounds() -> u32 {
         5
     }

@@ -103,6 +103,26 @@ fn is_host(address: &str) -> bool {
     valid_host && valid_port && is_a_host
 }
 
+/// Most rounds of a run that stops by itself, where nothing else is said.
+const MAX_ROUNDS: u32 = 30;
+
+/// Counted rounds, and whether a run may stop before the last one.
+pub(super) fn rounds(document: &mut Document, file: &schema::File) -> (u32, bool) {
+    match (file.rounds, file.max_rounds) {
+        (Some(_), Some(_)) => {
+            document.problem(
+                &["max_rounds"],
+                "there are both `rounds` and `max_rounds`",
+                "remove one: `rounds` is a fixed number, `max_rounds` the most of a run that stops \
+                 by itself",
+            );
+            (MAX_ROUNDS, true)
+        }
+        (Some(rounds), None) => (rounds, false),
+        (None, most) => (most.unwrap_or(MAX_ROUNDS), true),
+    }
+}
+
 /// The shared storage: an absolute folder or an address.
 pub(super) fn storage(
     document: &mut Document,

@@ -354,6 +354,6 @@ share = 2
         let (file, document) = Document::read::<schema::File>(text, &schema::json_schema());
         assert!(document.is_sound());
         let file = file.unwrap();
-        assert_eq!((file.seed, file.rounds, file.change["a"].weight), (Some(16), 10, 3.0));
+        assert_eq!((file.seed, file.rounds, file.change["a"].weight), (Some(16), Some(10), 3.0));
     }
 }

@@ -125,6 +125,7 @@ pub(super) fn machines(
             plan: decider.plan,
             measured: Measured::new(&own),
             bootstrap: decider.bootstrap.over_machines(None),
+            looks: None,
         };
         for (savings, contender) in savings.iter_mut().zip(alone.contenders_of_all()) {
             savings.push(saving(&alone, &contender));

@@ -14,10 +14,12 @@ mod joint;
 mod link_fit;
 mod link_model;
 mod links;
+mod looks;
 mod machines;
 mod money;
 mod outlook;
 mod pairing;
+mod race;
 mod repay;
 mod replay;
 mod rows;
@@ -33,9 +35,11 @@ pub use deploy::{Deploy, Trade, deploy_s};
 pub use disturbance::{Disturbance, Disturbed, WithAndWithout};
 pub use drift::{Drift, FALSE_ALARM, drift};
 pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
+pub use looks::Sequential;
 pub use machines::{MachineResult, Machines, OnMachines, OwnSaving};
 pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
 pub use outlook::outlook;
+pub use race::{Look, Race};
 pub use replay::Replay;
 pub use sentence::{best, sentence, sentences_of, winners};
 pub use shares::{ShareOf, SharePoint};
@@ -43,7 +47,8 @@ pub use shares::{ShareOf, SharePoint};
 use crate::model::plan::Competitor;
 use crate::model::{Builder, Cell, DeployPull, Phase, Plan, Sample, State, sample};
 use crate::stats::{Bootstrap, Estimate};
-use joint::Joint;
+use joint::{ByRound, Joint};
+use looks::Looks;
 use pairing::{Measured, Scope, baseline_for, competitors, pair};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,7 +56,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use weighted::Contender;
 
-/// Counted rounds below which there is no verdict.
+/// Counted rounds below which there is no verdict on a run of the plain protocol.
 pub const ROUNDS_FOR_VERDICT: usize = 5;
 
 /// Whether a strategy pays off against the baseline.
@@ -64,7 +69,8 @@ pub enum Verdict {
     DoesNotPayOff,
     /// Neither.
     Undecided,
-    /// Fewer than [`ROUNDS_FOR_VERDICT`] paired rounds.
+    /// Fewer than [`ROUNDS_FOR_VERDICT`] paired rounds; of an adaptive run, fewer than the first look
+    /// needs.
     TooFewRounds,
     /// This is the baseline itself.
     Baseline,
@@ -234,6 +240,9 @@ pub struct Decision {
     /// What each machine says by itself; empty for a run on one machine.
     #[serde(default, skip_serializing_if = "Machines::is_empty")]
     pub machines: Machines,
+    /// Of an adaptive run: what its verdicts hold with. Absent where the protocol was the plain one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<Sequential>,
 }
 
 impl Decision {
@@ -246,6 +255,11 @@ impl Decision {
         }
         self.trade = deploy::trade(plan, &self);
         self
+    }
+
+    /// Paired rounds below which there is no verdict.
+    pub fn rounds_for_verdict(&self) -> usize {
+        self.sequential.as_ref().map_or(ROUNDS_FOR_VERDICT, |sequential| sequential.first_look)
     }
 
     /// What is decided on its own, one workload on one link and engine after another: its
@@ -264,7 +278,7 @@ pub fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
 }
 
 fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision {
-    let decider = Decider { plan, measured: Measured::new(samples), bootstrap };
+    let decider = Decider::new(plan, samples, bootstrap);
     let mut decision = Decision {
         baseline: plan.baseline.clone(),
         rounds: decider.rounds(),
@@ -277,6 +291,7 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         resolution: Vec::new(),
         drift: drift(sample::standing(samples)),
         machines: Machines::default(),
+        sequential: decider.looks.as_ref().map(Looks::in_short),
     };
     for scope in Scope::all(plan) {
         let cells = scope.cells(plan);
@@ -286,8 +301,7 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         );
         decision.weighted.extend(decider.weighted(&scope, &cells, &mix));
     }
-    let without =
-        |left: &[Sample]| Decider { plan, measured: Measured::new(left), bootstrap }.mixed();
+    let without = |left: &[Sample]| Decider::new(plan, left, bootstrap).mixed();
     decision.disturbance =
         disturbance::disturbance(plan, samples, &decider.measured, &decision.weighted, without);
     decision.resolution = again::of_decider(&decider, &decision.weighted);
@@ -303,9 +317,17 @@ struct Decider<'a> {
     plan: &'a Plan,
     measured: Measured<'a>,
     bootstrap: Bootstrap,
+    /// Of an adaptive run.
+    looks: Option<Looks>,
 }
 
-impl Decider<'_> {
+impl<'a> Decider<'a> {
+    fn new(plan: &'a Plan, samples: &'a [Sample], bootstrap: Bootstrap) -> Self {
+        let measured = Measured::new(samples);
+        let looks = Looks::of(plan, looks::last_round(plan, &measured));
+        Self { plan, measured, bootstrap, looks }
+    }
+
     /// Every competitor of every scope over the change mix.
     fn mixed(&self) -> Vec<Weighted> {
         let of_scope = |scope: Scope| {
@@ -328,7 +350,7 @@ impl Decider<'_> {
     fn contenders(&self, scope: &Scope, cells: &[&Cell], mix: &weighted::Mix) -> Vec<Contender> {
         let contender = |competitor: &Competitor| {
             let baseline = baseline_for(self.plan, cells, competitor.1);
-            Contender::new(scope, self, mix, competitor, baseline.as_ref())
+            Contender::new(self.plan, &self.measured, scope, mix, competitor, baseline.as_ref())
         };
         competitors(cells).iter().map(contender).collect()
     }
@@ -337,7 +359,14 @@ impl Decider<'_> {
         let contenders = self.contenders(scope, cells, mix);
         let carrying = contenders.iter().filter(|one| !one.is_baseline());
         let dearest = shares::dearest(carrying.map(|one| one.parts.as_slice()));
-        contenders.iter().map(|one| one.weighted(scope, self, dearest.as_deref())).collect()
+        let pairs: Vec<ByRound<2>> = contenders.iter().map(Contender::complete_pairs).collect();
+        let of = |(at, one): (usize, &Contender)| {
+            let others = pairs.iter().zip(&contenders).enumerate();
+            let others = others.filter(|(other, (_, one))| *other != at && !one.is_baseline());
+            let others: Vec<ByRound<2>> = others.map(|(_, (pairs, _))| pairs.clone()).collect();
+            one.weighted(scope, self, &others, dearest.as_deref())
+        };
+        contenders.iter().enumerate().map(of).collect()
     }
 
     fn rounds(&self) -> usize {
@@ -352,9 +381,11 @@ impl Decider<'_> {
         (change, availability): &(String, String),
         weight: f64,
     ) -> Group {
-        let of_group = cells
+        let of_group: Vec<&Cell> = cells
             .iter()
-            .filter(|cell| cell.change == *change && cell.availability == *availability);
+            .copied()
+            .filter(|cell| cell.change == *change && cell.availability == *availability)
+            .collect();
         Group {
             workload: scope.workload.clone(),
             change: change.clone(),
@@ -363,24 +394,40 @@ impl Decider<'_> {
             engine: scope.engine.clone(),
             weight,
             rows: of_group
+                .iter()
                 .map(|cell| Row {
-                    saving: self.saving(scope, cells, cell),
+                    saving: self.saving(scope, cells, (cell, &of_group)),
                     ..rows::row(self.bootstrap, &self.measured, cell)
                 })
                 .collect(),
         }
     }
 
-    fn saving(&self, scope: &Scope, cells: &[&Cell], cell: &Cell) -> Option<Saving> {
+    fn saving(
+        &self,
+        scope: &Scope,
+        cells: &[&Cell],
+        (cell, group): (&Cell, &[&Cell]),
+    ) -> Option<Saving> {
         let own = self.measured.totals(cell);
         if cell.strategy == self.plan.baseline {
             return Joint::new([(1.0, own)])
                 .map(|own| verdict::of_baseline(self.plan, &own, cell.builder));
         }
-        let baseline = baseline_for(self.plan, cells, cell.builder)?;
-        let beside = scope.cell(self.plan, &cell.change, &cell.availability, &baseline);
-        let joint = Joint::new([(1.0, pair(&self.measured.totals(&beside), &own))])?;
-        Some(verdict::saving(self.plan, self.bootstrap, &joint, baseline.1))
+        let pairs = |cell: &Cell| {
+            let baseline = baseline_for(self.plan, cells, cell.builder)?;
+            let beside = scope.cell(self.plan, &cell.change, &cell.availability, &baseline);
+            Some((pair(&self.measured.totals(&beside), &self.measured.totals(cell)), baseline.1))
+        };
+        let (own, against) = pairs(cell)?;
+        let Some(looks) = &self.looks else {
+            let joint = Joint::new([(1.0, own)])?;
+            return Some(verdict::saving(self.plan, self.bootstrap, &joint, against));
+        };
+        let is_other = |other: &&&Cell| **other != cell && other.strategy != self.plan.baseline;
+        let others = group.iter().filter(is_other).filter_map(|other| pairs(other));
+        let others: Vec<ByRound<2>> = others.map(|(pairs, _)| pairs).collect();
+        looks.saving(self.plan, &own, &others, against)
     }
 }
 

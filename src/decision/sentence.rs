@@ -1,6 +1,6 @@
 //! A decision in words.
 
-use super::{Decision, ROUNDS_FOR_VERDICT, Saving, Verdict, Weighted, again};
+use super::{Decision, Saving, Verdict, Weighted, again};
 use crate::model::Builder;
 use crate::stats::Estimate;
 use crate::strategy::{self, CacheFrom};
@@ -36,8 +36,9 @@ pub fn sentences_of(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
     sentences.extend(list("Does not pay off", "Do not pay off", &losing, saved));
     sentences.extend(list("Undecided", "Undecided", &with(&carried, Verdict::Undecided), unsure));
     let few = with(&carried, Verdict::TooFewRounds);
+    let needed = decision.rounds_for_verdict();
     sentences.extend(list("No verdict for", "No verdict for", &few, |_, saving| {
-        format!("{} paired, {ROUNDS_FOR_VERDICT} needed", rounds(saving.pairs))
+        format!("{} paired, {needed} needed", rounds(saving.pairs))
     }));
     sentences
         .extend(carried.iter().filter(|weighted| weighted.saving.is_none()).map(|w| lacking(w)));
@@ -77,8 +78,13 @@ impl Weighted {
     /// Whether the strategy needs a runner that keeps its disk: it carries nothing between jobs
     /// and shows only the most that carrying a cache can give.
     pub fn keeps_runner(&self) -> bool {
-        strategy::ours(&self.strategy).is_some_and(|known| known.cache == CacheFrom::Engine)
+        keeps_runner(&self.strategy)
     }
+}
+
+/// Whether the strategy of this id needs a runner that keeps its disk.
+pub(super) fn keeps_runner(strategy: &str) -> bool {
+    strategy::ours(strategy).is_some_and(|known| known.cache == CacheFrom::Engine)
 }
 
 /// The strategy that a verdict is about: of those that pay off the quickest, else the one that

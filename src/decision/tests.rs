@@ -59,6 +59,7 @@ pub(super) fn plan(competitors: &[(&str, Builder)]) -> Plan {
         config: "breakeven.toml".into(),
         seed: 1,
         rounds: 10,
+        adaptive: false,
         deploy_rounds: 0,
         max_time_s: None,
         baseline: "cold".to_owned(),

@@ -24,8 +24,8 @@ pub(super) fn saving(
     let [baseline_s, _] = joint.point();
     let relevant_s = relevant_s(plan, baseline_s);
     let pairs = joint.fewest();
-    let verdict = judge(seconds, relevant_s, pairs);
-    let more_rounds = more_rounds(verdict, seconds, relevant_s, pairs);
+    let verdict = judge(seconds, relevant_s, pairs, ROUNDS_FOR_VERDICT);
+    let more_rounds = more_rounds(verdict, seconds, relevant_s, pairs, ROUNDS_FOR_VERDICT);
     Saving { against, seconds, share, relevant_s, pairs, verdict, more_rounds }
 }
 
@@ -44,12 +44,13 @@ pub(super) fn of_baseline(plan: &Plan, joint: &Joint<1>, builder: Builder) -> Sa
 }
 
 /// The smallest saving that matters, in seconds, against a baseline of so many seconds.
-fn relevant_s(plan: &Plan, baseline_s: f64) -> f64 {
+pub(super) fn relevant_s(plan: &Plan, baseline_s: f64) -> f64 {
     (plan.relevance.share * baseline_s).max(plan.relevance.seconds)
 }
 
-fn judge(seconds: Estimate, relevant_s: f64, pairs: usize) -> Verdict {
-    if pairs < ROUNDS_FOR_VERDICT {
+/// `least`: pairs below which there is no verdict.
+pub(super) fn judge(seconds: Estimate, relevant_s: f64, pairs: usize, least: usize) -> Verdict {
+    if pairs < least {
         Verdict::TooFewRounds
     } else if seconds.low > relevant_s {
         Verdict::PaysOff
@@ -66,9 +67,15 @@ fn judge(seconds: Estimate, relevant_s: f64, pairs: usize) -> Verdict {
 /// `1/√n`. It ends short of the threshold, `d` away from the point, once there are more than
 /// `n · (h/d)²` rounds, if the point stays where it is. Where it lies on the threshold, or would
 /// need more than a thousand further rounds, nothing is said.
-fn more_rounds(verdict: Verdict, seconds: Estimate, relevant_s: f64, pairs: usize) -> Option<u32> {
+pub(super) fn more_rounds(
+    verdict: Verdict,
+    seconds: Estimate,
+    relevant_s: f64,
+    pairs: usize,
+    least: usize,
+) -> Option<u32> {
     match verdict {
-        Verdict::TooFewRounds => u32::try_from(ROUNDS_FOR_VERDICT - pairs).ok(),
+        Verdict::TooFewRounds => u32::try_from(least.saturating_sub(pairs)).ok(),
         Verdict::Undecided => {
             let distance = seconds.point - relevant_s;
             let half = if distance > 0.0 {
@@ -102,14 +109,14 @@ mod tests {
             (0.0, 0.5, 0.9, Verdict::DoesNotPayOff),
             (-3.0, -2.0, -1.0, Verdict::DoesNotPayOff),
         ] {
-            assert_eq!(judge(estimate(low, point, high), 1.0, 5), expected, "{low} {high}");
+            assert_eq!(judge(estimate(low, point, high), 1.0, 5, 5), expected, "{low} {high}");
         }
-        assert_eq!(judge(estimate(5.0, 5.0, 5.0), 1.0, 4), Verdict::TooFewRounds);
+        assert_eq!(judge(estimate(5.0, 5.0, 5.0), 1.0, 4, 5), Verdict::TooFewRounds);
     }
 
     #[test]
     fn more_rounds_follow_the_width() {
-        let undecided = |seconds| more_rounds(Verdict::Undecided, seconds, 1.0, 10);
+        let undecided = |seconds| more_rounds(Verdict::Undecided, seconds, 1.0, 10, 5);
         // Reaches 2 over a distance of 1: four times the rounds, and one to be beyond.
         assert_eq!(undecided(estimate(0.0, 2.0, 4.0)), Some(31));
         assert_eq!(undecided(estimate(-9.0, 0.0, 2.0)), Some(31));
@@ -119,8 +126,8 @@ mod tests {
         assert_eq!(undecided(estimate(0.0, 1.0, 2.0)), None);
         assert_eq!(undecided(estimate(0.0, 1.01, 2.0)), None);
         assert_eq!(undecided(estimate(1.0, 1.0, 1.0)), None);
-        let few = more_rounds(Verdict::TooFewRounds, estimate(0.0, 0.0, 0.0), 1.0, 3);
+        let few = more_rounds(Verdict::TooFewRounds, estimate(0.0, 0.0, 0.0), 1.0, 3, 5);
         assert_eq!(few, Some(2));
-        assert_eq!(more_rounds(Verdict::PaysOff, estimate(2.0, 2.0, 2.0), 1.0, 9), None);
+        assert_eq!(more_rounds(Verdict::PaysOff, estimate(2.0, 2.0, 2.0), 1.0, 9, 5), None);
     }
 }

@@ -4,7 +4,7 @@ use super::joint::{ByRound, Joint};
 use super::money::{self, Money, Priced};
 use super::pairing::{Measured, Scope, pair};
 use super::repay::{self, Paired};
-use super::{BreakEven, Decider, Saving, Weighted, replay, shares, verdict};
+use super::{BreakEven, Decider, Saving, Weighted, looks, replay, shares, verdict};
 use crate::model::plan::Competitor;
 use crate::model::{Cell, Plan, State};
 use crate::stats::{Bootstrap, Estimate};
@@ -48,7 +48,7 @@ pub(super) struct Part {
 /// A competitor with what was measured of it over the mix.
 pub(super) struct Contender {
     pub(super) competitor: Competitor,
-    baseline: Option<Competitor>,
+    pub(super) baseline: Option<Competitor>,
     /// Cells with a weight. Those without are left out: they may be measured for the reader's
     /// interest, but no build is like them.
     pub(super) parts: Vec<Part>,
@@ -60,8 +60,9 @@ pub(super) struct Contender {
 
 impl Contender {
     pub(super) fn new(
+        plan: &Plan,
+        measured: &Measured<'_>,
         scope: &Scope,
-        decider: &Decider<'_>,
         mix: &Mix,
         competitor: &Competitor,
         baseline: Option<&Competitor>,
@@ -74,16 +75,15 @@ impl Contender {
             missing: BTreeSet::new(),
         };
         for ((change, availability), &weight) in mix {
-            let cell = scope.cell(decider.plan, change, availability, competitor);
-            let beside =
-                baseline.map(|baseline| scope.cell(decider.plan, change, availability, baseline));
+            let cell = scope.cell(plan, change, availability, competitor);
+            let beside = baseline.map(|baseline| scope.cell(plan, change, availability, baseline));
             if weight > 0.0 {
-                let part = part(&decider.measured, weight, cell, beside);
+                let part = part(measured, weight, cell, beside);
                 contender.missing.extend(part.missing.iter().cloned());
                 contender.parts.push(part);
             } else if availability == NONE {
-                let weight = decider.plan.change_weight(change);
-                contender.first.push(part(&decider.measured, weight, cell, beside));
+                let weight = plan.change_weight(change);
+                contender.first.push(part(measured, weight, cell, beside));
             }
         }
         contender
@@ -93,17 +93,28 @@ impl Contender {
         self.baseline.as_ref() == Some(&self.competitor)
     }
 
+    /// The baseline's seconds and its own over the mix, of the rounds in which all of them count.
+    pub(super) fn complete_pairs(&self) -> ByRound<2> {
+        looks::complete(self.parts.iter().map(|part| (part.weight, &part.pairs)))
+    }
+
+    /// Its seconds over the mix, of the rounds in which all of its cells count.
+    pub(super) fn complete_times(&self) -> ByRound<1> {
+        looks::complete(self.parts.iter().map(|part| (part.weight, &part.own)))
+    }
+
     /// The cells of the mix, and first builds that have no weight in it.
     fn with_first(&self) -> impl Iterator<Item = &Part> + Clone {
         let in_mix = self.parts.iter().any(|part| part.availability == NONE);
         self.parts.iter().chain(self.first.iter().filter(move |_| !in_mix))
     }
 
-    /// The result over the mix.
+    /// The result over the mix. `others`: the pairs of the scope's other competitors.
     pub(super) fn weighted(
         &self,
         scope: &Scope,
         decider: &Decider<'_>,
+        others: &[ByRound<2>],
         dearest: Option<&str>,
     ) -> Weighted {
         let (plan, bootstrap) = (decider.plan, decider.bootstrap);
@@ -115,7 +126,11 @@ impl Contender {
             if self.is_baseline() {
                 return total.as_ref().map(|own| verdict::of_baseline(plan, own, *against));
             }
-            Some(verdict::saving(plan, bootstrap, pairs.as_ref()?, *against))
+            let pairs = pairs.as_ref()?;
+            match &decider.looks {
+                Some(looks) => looks.saving(plan, &self.complete_pairs(), others, *against),
+                None => Some(verdict::saving(plan, bootstrap, pairs, *against)),
+            }
         });
         let (builds_to_repay, not_repaid, hit_share) = self.first_builds(bootstrap);
         let commits = replayed(plan, &self.parts);

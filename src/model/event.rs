@@ -3,6 +3,7 @@
 use super::cell::CellKey;
 use super::deploy::DeployPull;
 use super::finding::Finding;
+use super::left::Left;
 use super::sample::Sample;
 use super::step::Phase;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ pub const JOURNAL_VERSION: u32 = 1;
 pub enum Ending {
     /// Every round was measured.
     Complete,
+    /// Every verdict was settled before the last round.
+    Settled,
     /// The time budget was used up.
     OutOfTime,
     /// The user stopped it.
@@ -25,6 +28,13 @@ pub enum Ending {
     Aborted,
     /// Parts of it are missing or not complete.
     NotWhole,
+}
+
+impl Ending {
+    /// Whether all was measured that was to be.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::Complete | Self::Settled)
+    }
 }
 
 /// One event. Those for which [`Event::is_recorded`] holds are lines of `events.jsonl`.
@@ -83,7 +93,7 @@ pub enum Event {
     SampleStarted {
         /// Number of the sample, from 1.
         sample: u32,
-        /// How many samples the run will have.
+        /// How many samples the run will have; of an adaptive run, at most.
         of: u32,
         /// The round; 0 is the warm-up.
         round: u32,
@@ -139,6 +149,21 @@ pub enum Event {
         /// Round-trip time in seconds.
         rtt_s: f64,
     },
+    /// Every verdict was looked at between two rounds of an adaptive run. Not recorded: it follows
+    /// from the samples.
+    Looked {
+        /// The last round that was looked at.
+        round: u32,
+        /// Verdicts that are settled.
+        settled: usize,
+        /// Verdicts that there are.
+        of: usize,
+    },
+    /// A strategy is not measured any more.
+    StrategyLeft {
+        /// Which, and why.
+        left: Left,
+    },
     /// A final image was pulled as a node pulls it, outside of every job.
     DeployPulled {
         /// The pull.
@@ -163,7 +188,10 @@ impl Event {
     pub const fn is_recorded(&self) -> bool {
         !matches!(
             self,
-            Self::Seeding { .. } | Self::SampleStarted { .. } | Self::PhaseStarted { .. }
+            Self::Seeding { .. }
+                | Self::SampleStarted { .. }
+                | Self::PhaseStarted { .. }
+                | Self::Looked { .. }
         )
     }
 }

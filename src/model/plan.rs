@@ -29,8 +29,13 @@ pub struct Plan {
     pub config: PathBuf,
     /// Seed of everything random.
     pub seed: u64,
-    /// Counted rounds, of all shards together; one uncounted warm-up round comes before them.
+    /// Counted rounds, of all shards together, of an adaptive run at most; one uncounted warm-up round
+    /// comes before them.
     pub rounds: u32,
+    /// Whether the run stops once every verdict is settled. Absent in plans of versions that always
+    /// measured every round.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adaptive: bool,
     /// In how many of them, from the first, final images are also pulled as nodes pull them.
     #[serde(default)]
     pub deploy_rounds: u32,

@@ -281,9 +281,13 @@ pub(super) fn legend(model: &Model<'_>) -> String {
     } else {
         ""
     };
+    let interval = match model.decision.sequential {
+        Some(_) => "an interval that holds at any time",
+        None => "its 95 % interval",
+    };
     format!(
         "median: of the n jobs that count, with its 95 % interval. saving: mean over rounds paired \
-         with {}, with its 95 % interval; + is faster. phases: medians in seconds, empty where the \
+         with {}, with {interval}; + is faster. phases: medians in seconds, empty where the \
          job has none. hits: steps taken from a cache.{bytes} n/a: not measured.",
         text::visible(&model.decision.baseline)
     )

@@ -1,12 +1,15 @@
 //! `report.json`: everything that the other formats show, for programs. Versioned, with a JSON
 //! schema that is committed as `docs/report.schema.json`.
 
-use super::{Format, Link, MachineOut, Model, Quality, ReportError, ReportFile, Unsupported};
+use super::{
+    Format, Link, MachineOut, Model, Quality, ReportError, ReportFile, Unsupported, stopping,
+};
 use crate::decision::{
-    Deploy, Disturbance, Drift, Group, LinkModel, OnMachines, Resolution, Trade, Weighted,
+    Deploy, Disturbance, Drift, Group, LinkModel, OnMachines, Resolution, Sequential, Trade,
+    Weighted,
 };
 use crate::model::event::Ending;
-use crate::model::{Builder, Phase, Prices, Severity, Shard, State, Status};
+use crate::model::{Builder, Left, Phase, Prices, Severity, Shard, State, Status};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -79,6 +82,10 @@ struct Report<'a> {
     /// What each strategy saves on each machine by itself; absent for a run on one machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     on_machines: Option<&'a [OnMachines]>,
+    /// Of an adaptive run: how it decided when to stop, and who was not measured to the end. Absent
+    /// under the plain protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopping: Option<StoppingOut<'a>>,
     /// What would change the verdicts, in sentences.
     outlook: Vec<&'a str>,
     /// What was noticed, the gravest first.
@@ -102,7 +109,7 @@ struct Run<'a> {
     breakeven: &'a str,
     /// Seed of everything random.
     seed: u64,
-    /// Counted rounds that were planned, of this part if the run is one.
+    /// Counted rounds that were planned, of this part if the run is one; of an adaptive run, at most.
     rounds_planned: u32,
     /// Which part of a run this is; absent where it is all of it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +144,17 @@ struct Run<'a> {
     samples: BTreeMap<Status, usize>,
     /// Facts about machine and engine.
     facts: &'a BTreeMap<String, String>,
+}
+
+/// How an adaptive run decided when to stop.
+#[derive(Serialize, JsonSchema)]
+struct StoppingOut<'a> {
+    /// What its verdicts hold with.
+    sequential: &'a Sequential,
+    /// Strategies that were not measured to the end, in the order in which they left.
+    left: &'a [Left],
+    /// The same in sentences.
+    sentences: Vec<String>,
 }
 
 /// All findings of one kind.
@@ -267,6 +285,11 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
         drift: model.decision.drift.as_ref(),
         machines: some(&model.machines),
         on_machines: some(&model.decision.machines.strategies),
+        stopping: model.decision.sequential.as_ref().map(|sequential| StoppingOut {
+            sequential,
+            left: &model.left,
+            sentences: stopping::sentences(model),
+        }),
         findings: model
             .findings
             .iter()

@@ -4,7 +4,7 @@ use super::columns::{self, Column, Layout};
 use super::findings::{FindingGroup, LostGroup};
 use super::model::{Model, Scope, Unsupported, plural};
 use super::text::{self, NOT_MEASURED, markdown};
-use super::{Format, ReportError, ReportFile, deploy, disturbance, machines};
+use super::{Format, ReportError, ReportFile, deploy, disturbance, machines, stopping};
 use crate::decision::{Deploy, Group, Row};
 use crate::model::{Phase, Severity};
 use std::collections::BTreeMap;
@@ -108,7 +108,8 @@ fn head(lines: &mut Vec<String>, model: &Model<'_>) -> LeftOut {
     for sentence in kept {
         lines.push(format!("- {}", model.with_names(sentence, markdown, ("**", "**"))));
     }
-    if let Some(sentence) = disturbance::sentence(model.decision) {
+    let aside = stopping::sentences(model).into_iter().chain(disturbance::sentence(model.decision));
+    for sentence in aside {
         lines.push(format!("- {}", model.with_names(&sentence, markdown, ("**", "**"))));
     }
     if model.run.is_partial() {

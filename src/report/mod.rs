@@ -23,6 +23,7 @@ mod openmetrics;
 mod outlook;
 pub mod quality;
 pub mod steps;
+mod stopping;
 mod terminal;
 pub mod text;
 

@@ -8,7 +8,7 @@ use super::{ReportError, outlook};
 use crate::decision::{self, Decision, Group, LinkModel, Weighted};
 use crate::model::event::Ending;
 use crate::model::plan::LinkPlan;
-use crate::model::{Builder, Event, Plan, Sample, Status, sample};
+use crate::model::{Builder, Event, Left, Plan, Sample, Status, sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use time::OffsetDateTime;
@@ -36,6 +36,8 @@ pub struct Model<'a> {
     pub lost: Vec<LostGroup>,
     /// Cells that were left out because an engine cannot do them.
     pub unsupported: Vec<Unsupported>,
+    /// Strategies that were not measured to the end of an adaptive run.
+    pub left: Vec<Left>,
     /// Links as they were asked for and measured.
     pub links: Vec<Link>,
     /// Noise, drift and order.
@@ -142,13 +144,14 @@ pub struct RunFacts {
 impl RunFacts {
     /// Whether not every planned sample was measured.
     pub fn is_partial(&self) -> bool {
-        self.ending != Some(Ending::Complete)
+        !self.ending.is_some_and(Ending::is_whole)
     }
 
     /// How the run ended, in a few words.
     pub fn ending_text(&self) -> &'static str {
         match self.ending {
             Some(Ending::Complete) => "complete",
+            Some(Ending::Settled) => "complete: every verdict was settled",
             Some(Ending::OutOfTime) => "partial: the time budget was used up",
             Some(Ending::Interrupted) => "partial: interrupted",
             Some(Ending::NotWhole) => "partial: parts are missing or not complete",
@@ -193,6 +196,7 @@ impl<'a> Model<'a> {
             findings,
             lost,
             unsupported: unsupported(events),
+            left: left(events),
             links: links(plan, events),
             quality: quality::of(plan, &standing),
             machines: machines::of(events, &decision.machines),
@@ -269,7 +273,9 @@ impl<'a> Model<'a> {
             .filter(|status| self.run.count(*status) > 0)
             .map(|status| format!("{} {status}", self.run.count(status)))
             .collect::<Vec<_>>();
-        let mut parts = vec![format!("{} of {}", self.decision.rounds, plural_rounds(self.plan))];
+        let most = if self.plan.adaptive { "at most " } else { "" };
+        let rounds = plural_rounds(self.plan);
+        let mut parts = vec![format!("{} of {most}{rounds}", self.decision.rounds)];
         if counted == 0 {
             parts.push("no samples".to_owned());
         } else {
@@ -326,7 +332,8 @@ impl<'a> Model<'a> {
         // A path with a nul byte, which nothing can be called with, is shown as it is.
         let config = shlex::try_quote(&config).map_or(config.clone(), Into::into);
         let shard = plan.shard.map(|shard| format!(" --shard {shard}")).unwrap_or_default();
-        format!("breakeven run {config} --rounds {} --seed {}{shard}", plan.rounds, plan.seed)
+        let rounds = if plan.adaptive { "--max-rounds" } else { "--rounds" };
+        format!("breakeven run {config} {rounds} {} --seed {}{shard}", plan.rounds, plan.seed)
     }
 
     /// What a group is called: only the axes that have more than one value in this run, and
@@ -454,6 +461,14 @@ fn across(decision: &Decision) -> Vec<Across<'_>> {
         });
     }
     all
+}
+
+fn left(events: &[Event]) -> Vec<Left> {
+    let of = |event: &Event| match event {
+        Event::StrategyLeft { left } => Some(left.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
 }
 
 fn unsupported(events: &[Event]) -> Vec<Unsupported> {

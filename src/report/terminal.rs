@@ -4,7 +4,7 @@
 use super::findings::FindingGroup;
 use super::model::{Model, plural};
 use super::text;
-use super::{FORMATS, columns, disturbance, machines};
+use super::{FORMATS, columns, disturbance, machines, stopping};
 use crate::decision::{Group, Saving, Verdict, Weighted};
 use crate::model::{Severity, Status};
 use columns::{Column, Layout};
@@ -271,7 +271,8 @@ fn verdict(page: &mut Page, model: &Model<'_>) {
         let plain = model.with_names(sentence, |text| text::visible(text).into_owned(), ("", ""));
         page.wrapped("  ", "  ", &plain);
     }
-    if let Some(sentence) = disturbance::sentence(model.decision) {
+    let aside = stopping::sentences(model).into_iter().chain(disturbance::sentence(model.decision));
+    for sentence in aside {
         let plain = model.with_names(&sentence, |text| text::visible(text).into_owned(), ("", ""));
         page.wrapped("  ", "  ", &plain);
     }

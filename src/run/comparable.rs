@@ -70,7 +70,7 @@ pub fn differences(base: &Side<'_>, new: &Side<'_>) -> Differences {
             Event::RunEnded { ending, .. } => Some(*ending),
             _ => None,
         });
-        if last != Some(Ending::Complete) {
+        if !last.is_some_and(Ending::is_whole) {
             found.notes.push(format!("{which} is partial: not every planned round was measured"));
         }
     }

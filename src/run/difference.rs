@@ -6,8 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What is another thing in every run, or can be set on the command line: the run's own plan
 /// counts, whatever the configuration says now.
-const NOT_COMPARED: [&str; 9] =
-    ["run", "breakeven", "seed", "rounds", "max_time_s", "shard", "facts", "cells", "again"];
+const NOT_COMPARED: [&str; 10] = [
+    "run",
+    "breakeven",
+    "seed",
+    "rounds",
+    "adaptive",
+    "max_time_s",
+    "shard",
+    "facts",
+    "cells",
+    "again",
+];
 
 /// How many characters of a value are shown.
 const SHOWN: usize = 60;

@@ -7,6 +7,7 @@ use super::journal::Journal;
 use super::ledger::Ledger;
 use super::proof::Across;
 use super::resume::{self, Earlier};
+use super::stopping::Stopping;
 use super::{RunError, deploy, links, probe, scheduler, seed, session};
 use crate::engine::EngineError;
 use crate::engine::known_bad::{self, KnownBad};
@@ -104,8 +105,13 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     fn record(&mut self, event: &Event) -> Result<(), RunError> {
         self.journal.append(event)?;
-        (self.listener)(event);
+        self.tell(event);
         Ok(())
+    }
+
+    /// Tells whoever listens, and records nothing.
+    fn tell(&self, event: &Event) {
+        (self.listener)(event);
     }
 }
 
@@ -169,9 +175,11 @@ async fn measure(
         }
         !finished
     });
-    let of = earlier.last() + u32::try_from(slots.len()).unwrap_or(u32::MAX);
+    let mut stopping = Stopping::new(plan, &cells, earlier);
+    let mut of = stopping.samples(earlier.last(), &slots, &cells);
+    let mut number = earlier.last();
     let mut round = 0;
-    for (number, slot) in (earlier.last() + 1..).zip(slots) {
+    for (at, slot) in slots.iter().enumerate() {
         let begins = slot.round != round;
         if begins {
             round = slot.round;
@@ -181,6 +189,18 @@ async fn measure(
         }
         if bench.cancel.is_cancelled() {
             return Ok(Ending::Interrupted);
+        }
+        if begins && let Some(look) = stopping.look(round - 1) {
+            let (settled, verdicts) = (look.settled, look.of);
+            recorder.tell(&Event::Looked { round: look.round, settled, of: verdicts });
+            if look.is_over() {
+                return Ok(Ending::Settled);
+            }
+            for left in look.leaving {
+                recorder.record(&Event::StrategyLeft { left: left.clone() })?;
+                stopping.leaves(left);
+            }
+            of = stopping.samples(number, &slots[at..], &cells);
         }
         let elapsed = bench.world.clock.now() - began;
         if plan.max_time_s.is_some_and(|limit| elapsed.as_secs_f64() >= limit) {
@@ -193,6 +213,10 @@ async fn measure(
             }
         }
         let cell = cells[slot.cell];
+        if stopping.is_left(cell) {
+            continue;
+        }
+        number += 1;
         tracing::debug!("sample {number}: {}", cell.key());
         (bench.listener)(&Event::SampleStarted {
             sample: number,
@@ -209,13 +233,14 @@ async fn measure(
             across.wrong(images.wrong);
         }
         let session::Sampled { mut sample, bases, image, failed_reset } =
-            session::sample(bench, &seeds, &pristine[&cell.workload], number, (slot, cell)).await;
+            session::sample(bench, &seeds, &pristine[&cell.workload], number, (*slot, cell)).await;
         across.judge(&mut sample, &bases);
         if let (Some(image), Some(images)) = (image, &mut images) {
             images.note(cell, image);
         }
         let status = sample.status;
         statuses.insert((slot.round, cell.key()), status);
+        stopping.note(&sample);
         recorder.record(&Event::SampleFinished { sample: Box::new(sample) })?;
         if status == Status::Interrupted {
             return Ok(Ending::Interrupted);

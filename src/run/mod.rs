@@ -29,6 +29,7 @@ mod seed;
 mod session;
 mod sites;
 mod source;
+mod stopping;
 
 pub use bench::{Site, Sites, World};
 pub use execute::{Outcome, execute};

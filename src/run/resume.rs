@@ -4,9 +4,8 @@
 use super::RunError;
 use super::difference;
 use crate::engine::EngineHost;
-use crate::model::event::Ending;
 use crate::model::plan::Edit;
-use crate::model::{CellKey, Event, Plan, Sample, Status, sample};
+use crate::model::{CellKey, Event, Left, Plan, Sample, Status, sample};
 use crate::workspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -94,6 +93,20 @@ impl Earlier {
         self.events.iter().filter_map(of_sample)
     }
 
+    /// Strategies that were not measured any more, in the order in which they left.
+    pub fn left(&self) -> Vec<Left> {
+        let of = |event: &Event| match event {
+            Event::StrategyLeft { left } => Some(left.clone()),
+            _ => None,
+        };
+        self.events.iter().filter_map(of).collect()
+    }
+
+    /// The last round of which a sample was recorded.
+    pub fn last_round(&self) -> Option<u32> {
+        self.samples().map(|sample| sample.round).max()
+    }
+
     /// Number of the last recorded sample; 0 if there is none.
     pub const fn last(&self) -> u32 {
         self.last
@@ -104,7 +117,7 @@ impl Earlier {
         let ended = self
             .events
             .iter()
-            .any(|event| matches!(event, Event::RunEnded { ending: Ending::Complete, .. }));
+            .any(|event| matches!(event, Event::RunEnded { ending, .. } if ending.is_whole()));
         let again = self.retry_failed && self.finished.values().any(|s| *s == Status::Failed);
         (ended || self.has_every_sample(plan)) && !again
     }

@@ -98,6 +98,8 @@ fn free_texts(event: &mut Event) -> Vec<&mut String> {
         | Event::SampleStarted { .. }
         | Event::PhaseStarted { .. }
         | Event::EngineFacts { .. }
+        | Event::Looked { .. }
+        | Event::StrategyLeft { .. }
         | Event::LinkMeasured { .. } => Vec::new(),
     }
 }

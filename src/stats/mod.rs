@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod least_squares;
 pub mod paired;
+pub mod sequential;
 pub mod trend;
 pub mod values;
 pub mod variance;

@@ -130,7 +130,7 @@ impl<'a> Scene<'a> {
 /// The plan of a configuration, of the cells that these filters leave.
 pub fn resolved(bed: &Bed, config: &str, only: &str, rounds: u32) -> Plan {
     let only = Some(Filter::parse_list(only).unwrap());
-    let overrides = Overrides { rounds: Some(rounds), only, ..Overrides::default() };
+    let overrides = Overrides { fixed: Some(rounds), only, ..Overrides::default() };
     config::load(&bed.config(config)).unwrap().resolve(&overrides).unwrap()
 }
 

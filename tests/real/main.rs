@@ -22,6 +22,7 @@ mod sabotage;
 mod secrets;
 #[path = "../storage/server.rs"]
 mod server;
+mod stopping;
 mod traps;
 mod traps_around;
 mod traps_engine;

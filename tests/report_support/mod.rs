@@ -343,6 +343,7 @@ fn plan(rounds: u32) -> Plan {
         config: "/src/breakeven.toml".into(),
         seed: 42,
         rounds,
+        adaptive: false,
         deploy_rounds: 5,
         max_time_s: None,
         baseline: "cold".to_owned(),

@@ -12,8 +12,9 @@ pub(super) fn render(guess: &Guess) -> String {
     let mut out = String::from(
         "# What Breakeven measures, as `breakeven init` guessed it from the Dockerfile.\n\
          # `breakeven plan` shows what follows from it; docs/config.md has every key.\n\n\
-         # Every cell is measured once in each round. A verdict needs at least 5.\n\
-         rounds = 10\n\
+         # Every cell is measured once in each round. A run stops once every verdict is settled,\n\
+         # after 3 rounds at the earliest; `rounds = 10` measures just so many instead.\n\
+         max_rounds = 30\n\
          # max_time = \"30m\"\n\
          # seed = 1\n\n",
     );

@@ -123,8 +123,10 @@ fn alarms(rounds: u32, skewed: bool, bias: f64) -> (u32, u32) {
             }
         }
         let measured = Measured::new(&samples);
-        let found =
-            crate::decision::again::of_decider(&Decider { plan: &plan, measured, bootstrap }, &[]);
+        let found = crate::decision::again::of_decider(
+            &Decider { plan: &plan, measured, bootstrap, looks: None },
+            &[],
+        );
         let found = found[0].resolved.as_ref().unwrap();
         unlike += u32::from(found.is_unlike());
         missed += u32::from(!(found.seconds.low..=found.seconds.high).contains(&bias));

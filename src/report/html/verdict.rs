@@ -4,7 +4,7 @@ use super::Section;
 use super::markup::{Cell, Head, Table, heading};
 use crate::decision::{Verdict, Weighted};
 use crate::report::model::{Model, Scope};
-use crate::report::{ReportError, columns, disturbance, text};
+use crate::report::{ReportError, columns, disturbance, stopping, text};
 
 pub(super) const SECTION: Section = Section { id: "verdict", title: "Verdict", html };
 
@@ -20,7 +20,8 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
     if model.scopes.len() > 1 {
         html += &overview(model).html();
     }
-    if let Some(sentence) = disturbance::sentence(model.decision) {
+    let aside = stopping::sentences(model).into_iter().chain(disturbance::sentence(model.decision));
+    for sentence in aside {
         html += &format!("<p>{}</p>\n", named(model, &sentence));
     }
     for scope in &model.scopes {

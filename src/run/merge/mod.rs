@@ -168,7 +168,7 @@ fn missing(parts: &BTreeMap<u32, Part>) -> Vec<String> {
 fn unfinished(parts: &BTreeMap<u32, Part>) -> Vec<String> {
     let line = |part: &Part| {
         let how = match part.ending() {
-            Some(Ending::Complete) => return None,
+            Some(Ending::Complete | Ending::Settled) => return None,
             Some(Ending::OutOfTime) => "its time budget was used up",
             Some(Ending::Interrupted) => "it was interrupted",
             Some(Ending::Aborted | Ending::NotWhole) => "its engine or registry could not go on",
