@@ -15,6 +15,7 @@ pub mod engine;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod gate;
+pub mod history;
 pub mod link;
 pub mod model;
 #[cfg(feature = "otlp")]
@@ -26,4 +27,5 @@ pub mod secret;
 pub mod stats;
 pub mod storage;
 pub mod strategy;
+pub mod trend;
 pub mod workspace;

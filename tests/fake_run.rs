@@ -140,6 +140,7 @@ fn plan(place: &Place, rounds: u32) -> Plan {
         image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
+        history: None,
         limits: Limits {
             build_s: 60.0,
             transfer_s: 60.0,

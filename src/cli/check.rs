@@ -1,7 +1,7 @@
 //! `breakeven check`: a run held against rules.
 
 use super::exit::Exit;
-use super::{CliError, compare, output};
+use super::{CliError, compare, output, runtime};
 use crate::gate::{self, Baseline, Evidence, Gate, Rules, State};
 use crate::report;
 use crate::report::gate::{OUTPUTS, Output, Target};
@@ -16,13 +16,14 @@ use std::path::{Path, PathBuf};
 /// Holds a run against rules: exit code 5 if one of them fails, 2 if one cannot be asked.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The directory that `breakeven run` wrote.
+    /// The run: a directory that `breakeven run` wrote, or `PLACE#RUN` or `PLACE#last` of a history.
     run_dir: RunSource,
     /// The file of rules; docs/compare.md lists what they can demand.
     #[arg(long, value_name = "FILE", default_value = "rules.toml")]
     rules: PathBuf,
-    /// The run directory that `regression` compares with, in place of the one that the file names.
-    #[arg(long, value_name = "RUN_DIR")]
+    /// What `regression` compares with, in place of what the file names: a run directory, or
+    /// `PLACE#RUN`, `PLACE#last` or `PLACE#last:N` of a history.
+    #[arg(long, value_name = "RUN")]
     baseline: Option<PathBuf>,
     #[command(flatten)]
     outputs: Outputs,
@@ -71,7 +72,7 @@ impl clap::FromArgMatches for Outputs {
 /// Carries it out.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let rules = Rules::read(&args.rules, args.baseline.as_deref())?;
-    let published = args.run_dir.read()?;
+    let published = runtime()?.block_on(args.run_dir.read())?;
     let Published { plan, events, decision, .. } = &published;
     let baselines = baselines(&rules, &args.run_dir, &published)?;
     let gate = gate::check(&rules, &Evidence { plan, events, decision, baselines });
@@ -104,7 +105,7 @@ fn baselines(
         if baselines.contains_key(&which) {
             continue;
         }
-        let base = RunSource::Directory(which.0.clone());
+        let Ok(base) = which.0.to_string_lossy().parse::<RunSource>();
         let baseline = match compare::between(&base, (run, published), which.1) {
             Ok(comparison) => Baseline::Compared(Box::new(comparison)),
             Err(CliError::NotComparable(error)) => Baseline::NotComparable(error.differences),

@@ -1,20 +1,21 @@
 //! `breakeven compare`: two runs, cell by cell.
 
 use super::exit::Exit;
-use super::{CliError, output};
+use super::{CliError, output, runtime};
 use crate::compare::{self, Side};
 use crate::report::comparison::{COMPARISON_FORMATS, ComparisonFormat, comparison_format};
 use crate::run::comparable::{self, NotComparable};
-use crate::run::{Published, RunError, RunSource};
+use crate::run::{self, Earlier, Published, RunError, RunSource, Which};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// Compares two runs cell by cell: what takes longer now, what takes less, and which verdicts are
 /// others.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The directory of the run that is compared with.
+    /// The run that is compared with: a directory, or `PLACE#RUN`, `PLACE#last` or `PLACE#last:N` of
+    /// a history.
     base: RunSource,
-    /// The directory of the run that is compared.
+    /// The run that is compared: a directory, or `PLACE#RUN` or `PLACE#last` of a history.
     new: RunSource,
     /// Compare also what was not measured under the same conditions (machine, engine, content,
     /// link), and say what that means.
@@ -33,7 +34,10 @@ fn formats() -> impl TypedValueParser<Value = &'static ComparisonFormat> {
 
 /// Carries it out.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
-    let comparison = between(&args.base, (&args.new, &args.new.read()?), args.across)?;
+    let comparison = {
+        let published = runtime()?.block_on(args.new.read())?;
+        between(&args.base, (&args.new, &published), args.across)?
+    };
     let text = (args.format.render)(&comparison, output::style()).map_err(RunError::from)?;
     output::data(&text)?;
     Ok(Exit::Done)
@@ -45,7 +49,10 @@ pub(super) fn between(
     (new, published): (&RunSource, &Published),
     across: bool,
 ) -> Result<compare::Comparison, CliError> {
-    let earlier = base.read()?;
+    if let RunSource::History { place, which: Which::LastOf(count) } = base {
+        return with_last((place, *count), (base, new), published, across);
+    }
+    let earlier = runtime()?.block_on(base.read())?;
     let sides = [side(&earlier), side(published)];
     let found = comparable::differences(&sides[0], &sides[1]);
     if !found.breaking.is_empty() && !across {
@@ -59,12 +66,36 @@ pub(super) fn between(
     let [base_side, new_side] = sides;
     let comparison = compare::compare(base_side, new_side, found.breaking, found.notes);
     if comparison.cells.is_empty() {
-        return Err(CliError::Usage(format!(
-            "{new} and {base} have no cell in common. Compare runs of the same workloads, changes \
-             and strategies"
-        )));
+        return Err(nothing_in_common(base, new));
     }
     Ok(comparison)
+}
+
+/// Compares a run with the last so many of a history together.
+fn with_last(
+    (place, count): (&str, usize),
+    (base, new): (&RunSource, &RunSource),
+    published: &Published,
+    across: bool,
+) -> Result<compare::Comparison, CliError> {
+    let found = runtime()?.block_on(run::earlier(place, count, published, across))?;
+    let Earlier { runs, across, notes } = found.map_err(|differences| NotComparable {
+        base: base.to_string(),
+        new: new.to_string(),
+        differences,
+    })?;
+    let comparison = compare::against(&runs, side(published), place, across, notes);
+    if comparison.cells.is_empty() {
+        return Err(nothing_in_common(base, new));
+    }
+    Ok(comparison)
+}
+
+fn nothing_in_common(base: &RunSource, new: &RunSource) -> CliError {
+    CliError::Usage(format!(
+        "{new} and {base} have no cell in common. Compare runs of the same workloads, changes and \
+         strategies"
+    ))
 }
 
 fn side(published: &Published) -> Side<'_> {

@@ -1,6 +1,7 @@
 //! Exit codes: what a script can rely on.
 
 use crate::engine::EngineError;
+use crate::history::HistoryError;
 use crate::run::RunError;
 use crate::run::job::JobError;
 use crate::run::journal::JournalError;
@@ -73,6 +74,7 @@ pub fn of_run(error: &RunError) -> Exit {
         | RunError::NothingSupported { .. }
         | RunError::ResetTimedOut { .. }
         | RunError::StillInUse { .. } => Exit::Unavailable,
+        RunError::History(error) => of_history(error),
         RunError::Journal(JournalError::NotWritten { .. }) => Exit::Fault,
         RunError::Job(error) => of_job(error),
         RunError::Seeding { source, .. } => of_job(source),
@@ -96,6 +98,16 @@ fn of_job(error: &JobError) -> Exit {
         JobError::Storage(_) | JobError::TimedOut { .. } => Exit::Unavailable,
         JobError::Pack { .. } => Exit::Fault,
         JobError::Interrupted { .. } => Exit::Interrupted,
+    }
+}
+
+fn of_history(error: &HistoryError) -> Exit {
+    match error {
+        HistoryError::Storage(_) | HistoryError::Unreadable { .. } => Exit::Unavailable,
+        HistoryError::Address(_)
+        | HistoryError::Place { .. }
+        | HistoryError::NotKept { .. }
+        | HistoryError::NoRun { .. } => Exit::Usage,
     }
 }
 

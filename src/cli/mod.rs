@@ -7,6 +7,7 @@ mod completions;
 pub mod doctor;
 pub mod exit;
 mod export;
+mod history;
 pub mod init;
 mod man;
 mod merge;
@@ -48,6 +49,7 @@ enum Command {
     Check(check::Args),
     Doctor(doctor::Args),
     Export(export::Args),
+    History(history::Args),
     Clean(clean::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -135,6 +137,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

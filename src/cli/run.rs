@@ -9,9 +9,10 @@ use crate::config::{self, ConfigError, Filter, Overrides};
 use crate::engine;
 use crate::model::event::Ending;
 use crate::model::{Event, Plan};
-use crate::run::journal::Journal;
+use crate::run::journal::{self, Journal};
 use crate::run::resume::{self, Changed};
 use crate::run::{self, Hosts, RunError, difference, interrupt, secrets};
+use crate::storage::Access;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,10 @@ pub struct Args {
     /// puts the parts together.
     #[arg(long, value_name = "K/N", conflicts_with_all = ["resume", "max_rounds"])]
     shard: Option<Asked>,
+    /// The history that the run is written into when it has ended, in place of the one that the
+    /// configuration names: an address or a folder.
+    #[arg(long, value_name = "ADDR", conflicts_with = "resume")]
+    history: Option<String>,
     #[command(flatten)]
     overrides: OverrideArgs,
 }
@@ -47,7 +52,10 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         return go_on(dir, args.retry_failed);
     }
     let config = config::load(&args.config)?;
-    let plan = config.resolve(&overrides(args)?)?;
+    let mut plan = config.resolve(&overrides(args)?)?;
+    if let Some(place) = &args.history {
+        plan.history = Some(run::history_address(place)?);
+    }
     for note in config.notes(&plan) {
         output::message(&format!("note: {note}"));
     }
@@ -225,9 +233,48 @@ pub(super) fn report(outcome: run::Outcome, out: &Path) -> Result<Exit, CliError
         });
     }
     shown?;
-    Ok(match outcome.ending {
+    let exit = match outcome.ending {
         Ending::Interrupted => Exit::Interrupted,
         _ if outcome.not_ok > 0 => Exit::SamplesFailed,
         _ => Exit::Done,
-    })
+    };
+    match keep(out, outcome.ending)? {
+        Some(of_history) => Ok(exit.max(of_history)),
+        None => Ok(exit),
+    }
+}
+
+/// Writes a run that has ended into the history that its plan names. What goes wrong there takes
+/// nothing of the run: its directory stands, and the history can have it later.
+fn keep(out: &Path, ending: Ending) -> Result<Option<Exit>, CliError> {
+    let plan = journal::read_plan(out).map_err(RunError::from)?;
+    let Some(address) = plan.history else { return Ok(None) };
+    if plan.shard.is_some() {
+        output::message(
+            "note: a part of a run is not written into the history; put the parts together with \
+             `breakeven merge`, then `breakeven history add` writes the whole",
+        );
+        return Ok(None);
+    }
+    if !matches!(ending, Ending::Complete | Ending::OutOfTime) {
+        output::message(
+            "note: a run that was stopped is not written into the history; `breakeven run \
+             --resume` goes on, and `breakeven history add` writes it as it is",
+        );
+        return Ok(None);
+    }
+    match runtime()?.block_on(run::keep(out, &address, &Access::of_process())) {
+        Ok(kept) => {
+            output::message(&format!("history: {} in {}", kept.name, kept.address));
+            Ok(None)
+        }
+        Err(error) => {
+            output::message(&format!(
+                "error: the run is measured and reported, but not in the history: {error}\n\
+                 `breakeven history add {}` writes it once that is put right",
+                out.display()
+            ));
+            Ok(Some(super::exit::of_run(&error)))
+        }
+    }
 }

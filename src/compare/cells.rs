@@ -7,7 +7,7 @@ use crate::stats::{Bootstrap, Values};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Seconds of whole jobs by round.
-type ByRound = BTreeMap<u32, f64>;
+pub(super) type ByRound = BTreeMap<u32, f64>;
 
 /// Cells that are in both runs, with what was measured of them, and those that are not.
 pub(super) struct Pairs {
@@ -143,7 +143,7 @@ fn measured(times: &[ByRound; 2]) -> Option<[Values; 2]> {
     Some([base?, new?]).filter(|_| enough)
 }
 
-fn rows<'a>(side: &Side<'a>) -> Vec<(Cell, &'a Row)> {
+pub(super) fn rows<'a>(side: &Side<'a>) -> Vec<(Cell, &'a Row)> {
     let of = |group: &'a Group| {
         group.rows.iter().map(move |row| {
             let cell = Cell {
@@ -163,7 +163,7 @@ fn rows<'a>(side: &Side<'a>) -> Vec<(Cell, &'a Row)> {
     side.decision.groups.iter().flat_map(of).collect()
 }
 
-fn times(side: &Side<'_>) -> HashMap<CellKey, ByRound> {
+pub(super) fn times(side: &Side<'_>) -> HashMap<CellKey, ByRound> {
     let mut times: HashMap<CellKey, ByRound> = HashMap::new();
     let counts = |sample: &&Sample| sample.counts() && sample.total_s().is_finite();
     for sample in side.samples().into_iter().filter(counts) {

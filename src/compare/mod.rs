@@ -9,7 +9,10 @@
 //! beyond the smallest saving that matters, as a verdict does.
 
 mod cells;
+mod many;
 mod verdicts;
+
+pub use many::{RUNS, against};
 
 use crate::decision::{Decision, Verdict};
 use crate::model::{Builder, Event, Plan, Sample, sample};

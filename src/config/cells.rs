@@ -86,9 +86,13 @@ impl Filter {
 
     /// Whether it takes a cell.
     pub fn takes(&self, cell: &Cell) -> bool {
-        let key = cell.key().0;
+        self.takes_key(&cell.key().0)
+    }
+
+    /// Whether it takes the cell of this key.
+    pub fn takes_key(&self, key: &str) -> bool {
         if self.0.glob().glob().contains('/') {
-            self.0.is_match(&key)
+            self.0.is_match(key)
         } else {
             key.split('/').any(|part| self.0.is_match(part))
         }

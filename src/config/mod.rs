@@ -154,6 +154,10 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         strategies,
         registry: settings::registry(document, &file.registry),
         storage: settings::storage(document, file.storage.as_ref(), base),
+        history: file
+            .history
+            .as_ref()
+            .and_then(|text| settings::address(document, &["history"], text, base)),
         archive: settings::archive(document, &file.archive),
         limits: settings::limits(document, &file.limits),
         prices: prices::prices(document, file.prices.as_ref(), base),

@@ -78,6 +78,9 @@ pub struct File {
     /// The storage that jobs share for archives: a folder or an address (`"s3://bucket/prefix"`,
     /// `"gs://bucket/prefix"`, `"az://container/prefix"`), or a table. A temporary folder if absent.
     pub storage: Option<Storage>,
+    /// The history that each run is written into when it has ended: a folder or an address
+    /// (`"s3://bucket/prefix"`, `"gs://bucket/prefix"`, `"az://container/prefix"`).
+    pub history: Option<String>,
     /// How archives are packed.
     #[serde(default)]
     pub archive: Archive,

@@ -152,7 +152,13 @@ pub(super) fn storage(
     }
 }
 
-fn address(document: &mut Document, at: &[&str], text: &str, base: &Path) -> Option<String> {
+/// An absolute folder or an address.
+pub(super) fn address(
+    document: &mut Document,
+    at: &[&str],
+    text: &str,
+    base: &Path,
+) -> Option<String> {
     match Address::parse(text) {
         Ok(Address::Directory(_)) => Some(directory(document, at, text, base)),
         Ok(address) => Some(address.to_string()),

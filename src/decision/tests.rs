@@ -81,6 +81,7 @@ pub(super) fn plan(competitors: &[(&str, Builder)]) -> Plan {
         image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
+        history: None,
         limits: Limits {
             build_s: 60.0,
             transfer_s: 60.0,

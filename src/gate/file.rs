@@ -17,7 +17,8 @@ pub const RULES_FILE: &str = "rules.toml";
 #[serde(deny_unknown_fields)]
 #[schemars(title = "rules.toml")]
 struct File {
-    /// The run directory that `regression` compares with, where a rule names none of its own.
+    /// What `regression` compares with, where a rule names none of its own: a run directory, or
+    /// `PLACE#RUN`, `PLACE#last` or `PLACE#last:N` of a history.
     baseline: Option<String>,
     /// The rules.
     rule: Vec<Rule>,
@@ -73,7 +74,7 @@ pub struct Rule {
     /// Of `longest-job`: the phase that is meant; the whole job if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
-    /// Of `regression`: the run directory to compare with.
+    /// Of `regression`: what to compare with, as `baseline` of the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
     /// Of `regression`: whether to compare also what was measured under other conditions; `false`
@@ -148,7 +149,10 @@ impl Rules {
     pub fn read(path: &Path, baseline: Option<&Path>) -> Result<Self, ConfigError> {
         let (mut file, mut reader): (File, Reader) = Reader::read(path, &schema())?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let beside = |dir: &str| folder.join(dir).display().to_string();
+        let beside = |dir: &str| match dir.contains("://") {
+            true => dir.to_owned(),
+            false => folder.join(dir).display().to_string(),
+        };
         for (index, rule) in file.rule.iter_mut().enumerate() {
             let item = format!("[{index}]");
             let place = ["rule", item.as_str()];

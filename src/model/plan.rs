@@ -76,6 +76,10 @@ pub struct Plan {
     /// The shared storage: a folder, or an address such as `s3://bucket/prefix`; a temporary
     /// folder if absent.
     pub storage: Option<String>,
+    /// Where the run's object is written when it has ended: a folder, or an address such as
+    /// `s3://bucket/prefix`; nowhere if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<String>,
     /// How archives are packed.
     #[serde(default)]
     pub archive: ArchivePlan,

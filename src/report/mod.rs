@@ -26,6 +26,7 @@ pub mod steps;
 mod stopping;
 mod terminal;
 pub mod text;
+pub mod trend;
 
 pub use findings::{FindingGroup, LostGroup};
 pub use json::{REPORT_VERSION, schema};

@@ -42,6 +42,26 @@ pub struct Differences {
 
 /// Compares what two runs were measured under. Pure.
 pub fn differences(base: &Side<'_>, new: &Side<'_>) -> Differences {
+    between(&Under::of(base), &Under::of(new))
+}
+
+/// What a run was measured under.
+#[derive(Debug, Clone, Copy)]
+pub struct Under<'a> {
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// Its recorded events.
+    pub events: &'a [Event],
+}
+
+impl<'a> Under<'a> {
+    fn of(side: &Side<'a>) -> Self {
+        Self { plan: side.plan, events: side.events }
+    }
+}
+
+/// The same of runs of which nothing has been decided.
+pub fn between(base: &Under<'_>, new: &Under<'_>) -> Differences {
     let mut found = Differences::default();
     let facts = [facts(base, new.plan), facts(new, base.plan)];
     for line in of_facts(&facts[0], &facts[1]) {
@@ -82,7 +102,7 @@ pub fn differences(base: &Side<'_>, new: &Side<'_>) -> Differences {
 
 /// The machine, and of each engine that both runs have what it is: what a run's own engines turned
 /// out to be counts, not what they were made on.
-fn facts(side: &Side<'_>, other: &Plan) -> BTreeMap<String, String> {
+fn facts(side: &Under<'_>, other: &Plan) -> BTreeMap<String, String> {
     let plan = side.plan;
     let mut facts: BTreeMap<String, String> = plan
         .facts
@@ -181,7 +201,7 @@ fn as_json(value: &impl Serialize) -> Value {
 }
 
 /// Limited links that were measured to be others.
-fn links(base: &Side<'_>, new: &Side<'_>) -> Vec<String> {
+fn links(base: &Under<'_>, new: &Under<'_>) -> Vec<String> {
     let (was, is) = (measured(base), measured(new));
     let mut lines = Vec::new();
     for (name, [down, up, rtt_s]) in was {
@@ -204,7 +224,7 @@ fn links(base: &Side<'_>, new: &Side<'_>) -> Vec<String> {
 }
 
 /// Links as they were measured: down, up and round trip.
-fn measured<'a>(side: &Side<'a>) -> BTreeMap<&'a str, [f64; 3]> {
+fn measured<'a>(side: &Under<'a>) -> BTreeMap<&'a str, [f64; 3]> {
     let of = |event: &'a Event| match event {
         Event::LinkMeasured { link, down_bps, up_bps, rtt_s } => {
             Some((link.as_str(), [*down_bps, *up_bps, *rtt_s]))
@@ -214,7 +234,7 @@ fn measured<'a>(side: &Side<'a>) -> BTreeMap<&'a str, [f64; 3]> {
     side.events.iter().filter_map(of).collect()
 }
 
-fn contents<'a>(side: &Side<'a>) -> Option<&'a BTreeMap<String, String>> {
+fn contents<'a>(side: &Under<'a>) -> Option<&'a BTreeMap<String, String>> {
     side.events.iter().find_map(|event| match event {
         Event::Contents { hashes } => Some(hashes),
         _ => None,

@@ -1,8 +1,10 @@
 //! What differs between two plans, contents or sets of facts, in lines that people can read.
 
+pub use crate::trend::changed as of_facts;
+
 use crate::model::Plan;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What is another thing in every run, or can be set on the command line: the run's own plan
 /// counts, whatever the configuration says now.
@@ -63,19 +65,6 @@ pub fn of_values(was: &Value, is: &Value) -> Vec<String> {
     differences
 }
 
-/// What differs between what was known by name and what is.
-pub fn of_facts(was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Vec<String> {
-    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
-    let line = |name: &String| match (was.get(name), is.get(name)) {
-        (Some(was), Some(is)) if was == is => None,
-        (Some(was), Some(is)) => Some(format!("{name}: was {}, is {}", short(was), short(is))),
-        (Some(was), None) => Some(format!("{name}: was {}, is gone", short(was))),
-        (None, Some(is)) => Some(format!("{name}: was not there, is {}", short(is))),
-        (None, None) => None,
-    };
-    names.into_iter().filter_map(line).collect()
-}
-
 fn walk(path: &str, was: &Value, is: &Value, differences: &mut Vec<String>) {
     if was == is {
         return;
@@ -117,6 +106,7 @@ fn short(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

@@ -13,6 +13,7 @@ pub mod image;
 pub mod interrupt;
 pub mod job;
 pub mod journal;
+mod keep;
 pub mod ledger;
 mod lifecycle;
 mod line;
@@ -34,10 +35,11 @@ mod stopping;
 pub use bench::{Site, Sites, World};
 pub use execute::{Outcome, execute};
 pub use host::host_facts;
+pub use keep::{KeptRun, keep};
 pub use lifecycle::{Hosts, conduct, scratch};
 pub use line::Line;
-pub use publish::{Published, publish, recorded};
-pub use source::RunSource;
+pub use publish::{Published, decided, publish, recorded};
+pub use source::{Earlier, RunSource, Which, earlier, history_address};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -72,6 +74,9 @@ pub enum RunError {
     /// The reports.
     #[error(transparent)]
     Report(#[from] crate::report::ReportError),
+    /// The history.
+    #[error(transparent)]
+    History(#[from] crate::history::HistoryError),
     /// Our own temporary folder.
     #[error("the folder {} cannot be used: {source}. Free space there or set TMPDIR", path.display())]
     Scratch {

@@ -42,7 +42,12 @@ pub fn publish(dir: &Path) -> Result<Published, RunError> {
 
 /// Reads a run directory's journal and decides.
 pub fn recorded(dir: &Path) -> Result<Published, RunError> {
-    let journal::Recorded { plan, mut events, torn, .. } = journal::read(dir)?;
+    let journal::Recorded { plan, events, torn, .. } = journal::read(dir)?;
+    Ok(decided(plan, events, torn))
+}
+
+/// Decides from a run's plan and recorded events.
+pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
     let findings = proof::run_level(&plan, &events);
     events.extend(findings.into_iter().map(|finding| Event::RunFinding { finding }));
     let samples = events.iter().filter_map(|event| match event {
@@ -80,5 +85,5 @@ pub fn recorded(dir: &Path) -> Result<Published, RunError> {
     events.extend(decision.machines.differing().into_iter().map(|detail| Event::RunFinding {
         finding: Finding::new(&finding::SAVING_DEPENDS_ON_MACHINE, detail),
     }));
-    Ok(Published { plan, events, decision, torn })
+    Published { plan, events, decision, torn }
 }

@@ -3,7 +3,9 @@
 pub mod bootstrap;
 pub mod least_squares;
 pub mod paired;
+pub mod prediction;
 pub mod sequential;
+pub mod shift;
 pub mod trend;
 pub mod values;
 pub mod variance;

@@ -109,11 +109,6 @@ impl BucketStorage {
         let failed =
             |cause: Cause| teller.tell("open", &format!("the {}", provider.bucket()), &cause);
         let never = RetryConfig { max_retries: 0, ..RetryConfig::default() };
-        let sometimes = RetryConfig {
-            max_retries: RETRIES.0,
-            retry_timeout: RETRIES.1,
-            backoff: BackoffConfig::default(),
-        };
         let client = |retry, options| {
             client(*provider, bucket, access, retry, options).map_err(|error| failed(error.into()))
         };
@@ -121,7 +116,7 @@ impl BucketStorage {
         // caller's.
         let options = options(access).with_timeout_disabled();
         let measured = client(never, options.clone().with_pool_idle_timeout(IDLE))?;
-        let upkeep = client(sometimes, options)?;
+        let upkeep = client(sometimes(), options)?;
         let prefix = ObjectPath::parse(prefix).map_err(|error| failed(error.into()))?;
         let ours = prefix.join(PathPart::from(folder.as_str()));
         let first = tokio::time::timeout(OPENING, async {
@@ -320,6 +315,24 @@ impl Storage for BucketStorage {
     async fn close(&self) -> Result<(), StorageError> {
         let done = self.try_close().await;
         done.map_err(|cause| self.teller.tell("remove", "all of it", &cause))
+    }
+}
+
+/// A client for what is not measured.
+pub(super) fn upkeep(
+    provider: Provider,
+    bucket: &str,
+    access: &Access,
+) -> Result<Arc<dyn ObjectStore>, StoreError> {
+    let options = options(access).with_timeout_disabled();
+    client(provider, bucket, access, sometimes(), options).map(|client| client.objects)
+}
+
+fn sometimes() -> RetryConfig {
+    RetryConfig {
+        max_retries: RETRIES.0,
+        retry_timeout: RETRIES.1,
+        backoff: BackoffConfig::default(),
     }
 }
 

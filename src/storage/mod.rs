@@ -6,6 +6,7 @@ mod bucket;
 pub mod codec;
 mod directory;
 mod fault;
+pub mod objects;
 pub mod pack;
 mod sink;
 mod upload;
@@ -13,6 +14,7 @@ mod upload;
 pub use address::Address;
 pub use bucket::BucketStorage;
 pub use directory::DirectoryStorage;
+pub use objects::Objects;
 pub use sink::Sink;
 
 use crate::model::ArchiveName;

@@ -375,6 +375,7 @@ fn plan(rounds: u32) -> Plan {
         image_manifest: false,
         registry: RegistryPlan::Managed,
         storage: None,
+        history: None,
         limits: Limits {
             build_s: 3600.0,
             transfer_s: 900.0,

@@ -10,6 +10,7 @@ mod frame;
 mod palette;
 mod phases;
 mod share;
+pub(super) mod trend;
 
 use super::{Format, Model, ReportError, ReportFile};
 

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// A table with a caption. The first cell of a row names it.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(in crate::report) struct Table {
     /// What it shows.
     pub caption: String,
     /// What stands above the columns.
@@ -19,7 +19,7 @@ pub(super) struct Table {
 
 /// What stands above a column.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(in crate::report) struct Head {
     text: String,
     /// Whether it is set flush right.
     number: bool,
@@ -29,7 +29,7 @@ pub(super) struct Head {
 
 /// One cell.
 #[derive(Debug)]
-pub(super) struct Cell {
+pub(in crate::report) struct Cell {
     html: String,
     tone: &'static str,
 }
@@ -123,13 +123,22 @@ impl Table {
 }
 
 /// A figure with a line beneath it.
-pub(super) fn figure(drawing: &Drawing, caption: &str) -> String {
+pub(in crate::report) fn figure(drawing: &Drawing, caption: &str) -> String {
     let caption = text::html(caption);
     format!(
         "<figure><div class='wide picture' role=group tabindex=0 aria-label=\"{caption}\">{}</div>\
          <figcaption>{caption} <a href=\"charts/{file}\">{file}</a></figcaption></figure>\n",
         without_title(&drawing.svg),
         file = text::html(&drawing.file)
+    )
+}
+
+/// A figure that is no file of its own, with its title in it.
+pub(in crate::report) fn picture(svg: &str, caption: &str) -> String {
+    let caption = text::html(caption);
+    format!(
+        "<figure><div class='wide picture' role=group tabindex=0 aria-label=\"{caption}\">{svg}</div>\
+         </figure>\n"
     )
 }
 
@@ -155,12 +164,12 @@ fn without_title(svg: &str) -> String {
 }
 
 /// A paragraph of quiet text.
-pub(super) fn note(text: &str) -> String {
+pub(in crate::report) fn note(text: &str) -> String {
     format!("<p class=quiet>{}</p>\n", text::html(text))
 }
 
 /// A heading within a section; nothing where the text is empty.
-pub(super) fn heading(level: u8, text: &str) -> String {
+pub(in crate::report) fn heading(level: u8, text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }

@@ -5,7 +5,7 @@
 
 mod break_even;
 mod machines;
-mod markup;
+pub(super) mod markup;
 mod mix;
 mod money;
 mod phases;
@@ -64,28 +64,46 @@ fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
 }
 
 fn page(model: &Model<'_>) -> Result<String, ReportError> {
-    let mut links = String::new();
-    let mut sections = String::new();
+    let mut parts = Vec::new();
     for Section { id, title, html } in SECTIONS {
         let Some(html) = html(model)? else { continue };
+        parts.push(Part { id, title, html });
+    }
+    Ok(document(&format!("Breakeven {}", model.plan.run), &head(model), &parts))
+}
+
+/// A section that is written.
+pub(super) struct Part {
+    /// Where links within the page lead.
+    pub id: &'static str,
+    /// Its heading.
+    pub title: &'static str,
+    /// What is in it.
+    pub html: String,
+}
+
+/// A whole page: its title as text, its head as HTML, and its sections.
+pub(super) fn document(title: &str, head: &str, parts: &[Part]) -> String {
+    let mut links = String::new();
+    let mut sections = String::new();
+    for Part { id, title, html } in parts {
         links += &format!("<li><a href=#{id}>{title}</a>\n");
         sections += &format!(
             "<section id={id} aria-labelledby={id}-title>\n<h2 id={id}-title>{title}</h2>\n\
              {html}</section>\n"
         );
     }
-    let run = text::html(&model.plan.run);
+    let title = text::html(title);
     let policy = policy();
     let dark = chart::dark_style();
-    let head = head(model);
-    Ok(format!(
+    format!(
         "<!doctype html>\n<html lang=en>\n<head>\n<meta charset=utf-8>\n\
          <meta name=viewport content='width=device-width, initial-scale=1'>\n\
          <meta http-equiv=Content-Security-Policy content=\"{policy}\">\n\
-         <title>Breakeven {run}</title>\n<style>\n{STYLE}{dark}</style>\n</head>\n<body>\n\
+         <title>{title}</title>\n<style>\n{STYLE}{dark}</style>\n</head>\n<body>\n\
          {head}<nav aria-label='Sections of this report'><ul>\n{links}</ul></nav>\n<main>\n{sections}</main>\n\
          <script>{SCRIPT}</script>\n</body>\n</html>\n"
-    ))
+    )
 }
 
 /// Nothing is fetched and no other script runs, even if a name from outside got past the escaping.
