@@ -8,3 +8,8 @@ mod caches;
 mod life;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+#[path = "../storage/server.rs"]
+mod server;
+#[cfg(test)]
+mod swarm;
