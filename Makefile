@@ -25,8 +25,8 @@ c-service: setup ## base images of the C service (scripts/debian-bases.sh), then
 build: ## compile the release binary
 	$(CARGO) build --release --locked
 
-demo: setup build ## measure the article's build on this machine and print the verdict
-	target/release/breakeven run fixtures/article/breakeven.toml $(ARGS)
+demo: ## measure the article's build on this machine and print the verdict (without a daemon: by Buildah)
+	MAKE="$(MAKE)" scripts/demo.sh $(ARGS)
 
 demo-modern: engine-image build ## exported caches on your engine and on a modern private one, both fixtures
 	scripts/debian-bases.sh
@@ -37,6 +37,7 @@ demo-modern: engine-image build ## exported caches on your engine and on a moder
 # never go missing in silence.
 test: setup engine-image ## every test, those against a real engine included
 	scripts/test-tools.sh
+	scripts/daemonless.sh
 	scripts/msrv.sh
 	$(CARGO) test --locked --all-features --lib --bins --tests
 	$(CARGO) test --locked --all-features --doc

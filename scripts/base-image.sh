@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the base image of the fixtures from the host's static busybox and the files
 # under fixtures/base, without any download. Does nothing when the engine already
-# has an image made from the same content.
+# has an image made from the same content. With the argument `buildah` the image goes
+# into the user's storage of Buildah instead of a Docker engine.
 set -euo pipefail
 
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -57,6 +58,27 @@ settings=(
 make_root "$scratch/root"
 pack "$scratch/root" "$scratch/root.tar"
 hash=$({ sha256sum <"$scratch/root.tar" && printf '%s\n' "${settings[@]}"; } | sha256sum | cut -d' ' -f1)
+
+# The image in Buildah's storage, with the same settings.
+make_with_buildah() {
+    local known container
+    known=$(buildah inspect --type image --format "{{index .OCIv1.Config.Labels \"$label\"}}" "$image" 2>/dev/null || true)
+    if [[ $known = "$hash" ]]; then
+        say "$image is up to date"
+        return
+    fi
+    container=$(buildah from scratch)
+    buildah add --quiet "$container" "$scratch/root.tar" / >/dev/null
+    buildah config --env PATH=/usr/local/bin:/bin --workingdir /srv/app --cmd '["/bin/sh"]' \
+        --label "$label=$hash" "$container"
+    buildah commit --quiet --rm "$container" "$image" >/dev/null
+    say "made $image in Buildah's storage"
+}
+
+if [[ ${1-} = buildah ]]; then
+    make_with_buildah
+    exit
+fi
 
 present=$(docker image inspect --format "{{index .Config.Labels \"$label\"}}" "$image" 2>/dev/null || true)
 if [[ $present = "$hash" ]]; then

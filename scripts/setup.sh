@@ -3,6 +3,8 @@
 # engine that answers, a buildx client, the registry binary, and the base image
 # of the fixtures. Safe to run as often as you like, also twice at the same time.
 #
+# With BREAKEVEN_NO_DAEMON=1 Buildah takes the place of the engine (scripts/daemonless.sh).
+#
 # It uses an engine that is already there and installs nothing for it. Only where
 # none answers, on Debian or Ubuntu and as root, does it install one and start it.
 # Anything else ends in a message that says what to install by hand.
@@ -242,9 +244,14 @@ main() {
     require_rust
     take_lock
     ensure_tools
-    ensure_engine
-    ensure_buildx
-    "$here/base-image.sh" 9>&-
+    if [[ ${BREAKEVEN_NO_DAEMON:-} = 1 ]]; then
+        BREAKEVEN_SETUP_LOCKED=1 "$here/daemonless.sh" 9>&-
+        "$here/base-image.sh" buildah 9>&-
+    else
+        ensure_engine
+        ensure_buildx
+        "$here/base-image.sh" 9>&-
+    fi
     say "ready"
 }
 

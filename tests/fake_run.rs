@@ -87,7 +87,8 @@ fn plan(place: &Place, rounds: u32) -> Plan {
     ];
     let mut cells = Vec::new();
     for strategy in STRATEGIES {
-        for builder in strategy.builders.iter() {
+        let of_daemons = |one: &&Builder| Builder::OF_DAEMONS.contains(one);
+        for builder in strategy.builders.iter().filter(of_daemons) {
             for change in ["app", "deps"] {
                 for availability in &availabilities {
                     cells.push(Cell {

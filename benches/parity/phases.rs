@@ -133,7 +133,9 @@ impl Bench {
         let started = Instant::now();
         match (side, builder) {
             (Side::Docker, Builder::Classic) => commands::build_classic(&context, &name)?,
-            (Side::Docker, Builder::Buildkit) => commands::build_buildkit(&context, &name)?,
+            (Side::Docker, Builder::Buildkit | Builder::Buildah) => {
+                commands::build_buildkit(&context, &name)?
+            }
             (Side::Ours, _) => {
                 let request = BuildRequest {
                     builder,
@@ -142,6 +144,7 @@ impl Bench {
                     target: None,
                     build_args: &BTreeMap::new(),
                     sources: &[],
+                    layers: None,
                     tag: &tag,
                     inline_cache: false,
                     cache_folder: None,

@@ -17,8 +17,9 @@ pub fn run(_: &Args) -> Result<Exit, CliError> {
     for one in cleaned {
         output::data(&format!(
             "run {}: removed its registry and temporary files, and from the engine {} tags, {} \
-             images, {} build cache records and {} parts of private engines\n",
-            one.run, one.tags, one.images, one.records, one.engines
+             images, {} build cache records and {} parts of private engines; ended {} of its \
+             commands\n",
+            one.run, one.tags, one.images, one.records, one.engines, one.builds
         ))?;
     }
     Ok(Exit::Done)

@@ -193,13 +193,15 @@ async fn open(plan: &Plan) -> Result<(Hosts, BTreeMap<String, String>), CliError
         // One engine needs no name.
         let of =
             if plan.engines.len() == 1 { "engine".to_owned() } else { format!("engine {name}") };
-        known.extend([
+        let said = [
             (of.clone(), facts.address),
             (format!("{of} version"), facts.version),
             (format!("{of} API"), facts.api),
             (format!("{of} store"), facts.store),
             ("buildx".to_owned(), facts.buildx.unwrap_or_else(|| "n/a".to_owned())),
-        ]);
+        ];
+        // Without a daemon there is no API.
+        known.extend(said.into_iter().filter(|(_, value)| !value.is_empty()));
         hosts.insert(name.clone(), host);
     }
     known.extend(run::host_facts());

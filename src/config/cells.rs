@@ -1,7 +1,7 @@
 //! The cells of a plan, and the filters that choose among them.
 
 use super::competitors::Competitor;
-use crate::model::plan::{AGAIN_ROUNDS, Availability};
+use crate::model::plan::{AGAIN_ROUNDS, Availability, EnginePlan};
 use crate::model::{Builder, Cell, Plan};
 use globset::{GlobBuilder, GlobMatcher};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +11,16 @@ pub(super) fn cells(
     competitors: &BTreeMap<String, Vec<Competitor>>,
     changes: &[String],
     availabilities: &[Availability],
-    (links, engines): (&[&String], &[&String]),
+    links: &[&String],
+    engines: &BTreeMap<String, EnginePlan>,
 ) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (workload, competitors) in competitors {
         for (change, availability) in pairs(changes, availabilities) {
-            for (link, engine) in pairs(links, engines) {
-                cells.extend(competitors.iter().map(|(strategy, builder)| Cell {
+            let engines: Vec<_> = engines.iter().collect();
+            for (link, (engine, kind)) in pairs(links, &engines) {
+                let has = |(_, builder): &&Competitor| kind.builders().contains(builder);
+                cells.extend(competitors.iter().filter(has).map(|(strategy, builder)| Cell {
                     workload: workload.clone(),
                     change: change.clone(),
                     availability: availability.name.clone(),

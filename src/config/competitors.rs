@@ -5,9 +5,9 @@ use super::problem::{allowed, listed};
 use super::schema;
 use crate::model::Builder;
 use crate::model::custom::CustomStrategy;
-use crate::model::plan::Workload;
+use crate::model::plan::{EnginePlan, Workload};
 use crate::strategy::{self, Strategy};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A strategy under a builder.
 pub(super) type Competitor = (Strategy, Builder);
@@ -26,12 +26,21 @@ pub(super) fn competitors(
     file: &schema::File,
     custom: &BTreeMap<String, CustomStrategy>,
     workloads: &BTreeMap<String, Workload>,
+    engines: &BTreeMap<String, EnginePlan>,
 ) -> Competitors {
     let known = strategy::table(custom);
-    let builders = &file.strategies.builders;
-    if builders.is_empty() {
+    let at = ["strategies", "builders"];
+    if file.strategies.builders.is_empty() {
         let advice = format!("allowed: {}", listed(Builder::ALL));
-        document.problem(&["strategies", "builders"], "`builders` is empty", advice);
+        document.problem(&at, "`builders` is empty", advice);
+    }
+    let has = |builder: &Builder| engines.values().any(|one| one.builders().contains(builder));
+    let builders: Vec<Builder> = file.strategies.builders.iter().copied().filter(has).collect();
+    if builders.is_empty() && !file.strategies.builders.is_empty() && !engines.is_empty() {
+        let there = engines.values().flat_map(|engine| engine.builders()).copied();
+        let advice =
+            format!("allowed with these engines: {}", listed(there.collect::<BTreeSet<_>>()));
+        document.problem(&at, "no engine has one of these builders", advice);
     }
     let selected = selected(document, file, &known);
     let baseline = baseline(document, file, &known, &selected);
@@ -63,7 +72,7 @@ pub(super) fn competitors(
             document.problem(
                 &at,
                 format!("`{}` works with {} only", strategy.id, listed(&*strategy.builders)),
-                "add it to `builders`, or take the strategy out",
+                "add it to `builders` (with an engine that has it), or take the strategy out",
             );
         }
         let carries = workloads.values().any(|workload| !workload.stages.is_empty());

@@ -34,6 +34,11 @@ fn check(document: &mut Document, id: &str, custom: &CustomStrategy) {
         let advice = format!("allowed: {}", listed(Builder::ALL));
         document.problem(&["strategy", id, "builders"], "`builders` is empty", advice);
     }
+    if custom.builders.contains(&Builder::Buildah) {
+        let advice = "take `buildah` out; its own strategies are buildah-layers and local";
+        let what = "strategies of your own are for the builders of a daemon";
+        document.problem(&["strategy", id, "builders"], what, advice);
+    }
     let pushes_own =
         |step: &CustomStep| matches!(step, CustomStep::Push(push) if push.push == "{own}");
     if !custom.steps.iter().any(pushes_own) {

@@ -14,7 +14,8 @@ pub(super) fn engines(
     document: &mut Document,
     engines: Option<&Engines>,
 ) -> BTreeMap<String, EnginePlan> {
-    let of_kind = |kind| Engine { kind, host: None, image: None, store: None, keep: None };
+    let of_kind =
+        |kind| Engine { kind, host: None, image: None, store: None, keep: None, driver: None };
     match engines {
         None => one(document, &of_kind(EngineKind::Shared)),
         Some(Engines::Kind(kind)) => one(document, &of_kind(*kind)),
@@ -45,13 +46,14 @@ fn one(document: &mut Document, engine: &Engine) -> BTreeMap<String, EnginePlan>
     let name = match engine.kind {
         EngineKind::Shared => "shared",
         EngineKind::Private => "private",
+        EngineKind::Buildah => "buildah",
     };
     BTreeMap::from([(name.to_owned(), check(document, &["engine"], engine))])
 }
 
 fn check(document: &mut Document, at: &[&str], engine: &Engine) -> EnginePlan {
     let within = |key| at.iter().copied().chain([key]).collect::<Vec<&str>>();
-    let Engine { kind, host, image, store, keep } = engine.clone();
+    let Engine { kind, host, image, store, keep, driver } = engine.clone();
     if let Some(host) = &host {
         let place = ["unix://", "tcp://"].iter().find_map(|scheme| host.strip_prefix(scheme));
         if place.is_none_or(str::is_empty) {
@@ -62,20 +64,35 @@ fn check(document: &mut Document, at: &[&str], engine: &Engine) -> EnginePlan {
             );
         }
     }
+    let mut none_of = |given: &[(&'static str, bool)], what: &str, advice: &str| {
+        for &(key, _) in given.iter().filter(|(_, given)| *given) {
+            let problem = format!("{what}, so it has no `{key}`");
+            let at: Vec<&str> = at.iter().copied().chain([key]).collect();
+            document.problem(&at, problem, advice);
+        }
+    };
+    let driven = [("driver", driver.is_some())];
     match kind {
+        EngineKind::Buildah => {
+            let of_daemons = [
+                ("host", host.is_some()),
+                ("image", image.is_some()),
+                ("store", store.is_some()),
+                ("keep", keep.is_some()),
+            ];
+            none_of(&of_daemons, "Buildah is no daemon", "remove it");
+            EnginePlan::Buildah { driver }
+        }
         EngineKind::Shared => {
             let given =
                 [("image", image.is_some()), ("store", store.is_some()), ("keep", keep.is_some())];
-            for (key, _) in given.into_iter().filter(|(_, given)| *given) {
-                document.problem(
-                    &within(key),
-                    format!("a shared engine has no `{key}`: it is used as it is"),
-                    "remove it, or set `kind = \"private\"`",
-                );
-            }
+            let advice = "remove it, or set `kind = \"private\"`";
+            none_of(&given, "a shared engine is used as it is", advice);
+            none_of(&driven, "a shared engine is used as it is", "remove it");
             EnginePlan::Shared { host }
         }
         EngineKind::Private => {
+            none_of(&driven, "a private engine is a daemon", "remove it; see `store`");
             if image.as_deref().is_some_and(|image| image.trim().is_empty()) {
                 let advice = format!("name one with a `dockerd`, or leave it out for {IMAGE}");
                 document.problem(&within("image"), "`image` is empty", advice);

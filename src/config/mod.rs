@@ -104,7 +104,8 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
     let candidates = candidates::candidates(document, file, &workloads);
     let availabilities = candidates::availabilities(document, file, &candidates);
     let strategies = custom::strategies(document, file);
-    let competitors = competitors::competitors(document, file, &strategies, &workloads);
+    let engines = engines::engines(document, file.engine.as_ref());
+    let competitors = competitors::competitors(document, file, &strategies, &workloads, &engines);
     let mut notes = competitors.notes;
     let mix = mix::mix(document, file, &workloads, &mut changes, &mut notes);
     let replayed = replay::replay(document, file, &workloads, &mut changes, &mut notes);
@@ -118,10 +119,9 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
     }
     let only_at = document.place(&["only"]);
     let only = file.only.as_ref().map(|filters| only(document, filters));
-    let engines = engines::engines(document, file.engine.as_ref());
     let links = links::links(document, &file.link);
     let (rounds, adaptive) = settings::rounds(document, file);
-    let axes = (links.keys().collect::<Vec<_>>(), engines.keys().collect::<Vec<_>>());
+    let link_names: Vec<&String> = links.keys().collect();
     let plan = Plan {
         version: PLAN_VERSION,
         run: String::new(),
@@ -140,7 +140,8 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
             &competitors.of,
             &changes.measured,
             &availabilities,
-            (&axes.0, &axes.1),
+            &link_names,
+            &engines,
         ),
         again: Vec::new(),
         workloads,

@@ -2,7 +2,7 @@
 
 use crate::model::custom::CustomStrategy;
 use crate::model::plan::Compression;
-use crate::model::plan::{Keep, Store};
+use crate::model::plan::{Driver, Keep, Store};
 use crate::model::{Builder, MixSource, PullMode, Rounding};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -315,6 +315,8 @@ pub enum EngineKind {
     Shared,
     /// A daemon of this run's alone, in a container of your engine, thrown away.
     Private,
+    /// No daemon: Buildah, with a storage of this run's alone for every sample.
+    Buildah,
 }
 
 /// An engine that builds.
@@ -335,6 +337,9 @@ pub struct Engine {
     /// Whether a private engine is made new for every `sample` (the default), or once a `round`
     /// and emptied between its samples, which is quicker and less like a fresh runner.
     pub keep: Option<Keep>,
+    /// How Buildah keeps layers: `overlay`, or `vfs`, which works everywhere and is slow; `overlay`
+    /// where it works if absent.
+    pub driver: Option<Driver>,
 }
 
 /// The network between a job and its registry and storage.

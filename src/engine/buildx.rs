@@ -136,6 +136,7 @@ impl Buildx {
             import_outlasts_steps: record.import_outlasts_steps,
             export_errors: record.export_errors,
             fetched: record.fetched,
+            exported: Vec::new(),
         })
     }
 }
@@ -208,7 +209,8 @@ fn arguments(request: &BuildRequest<'_>, id_file: &Path) -> Vec<OsString> {
             let mode = format!(",mode={}", mode.as_str());
             add("--cache-to", setting("type=local,dest=", request.export_folder, &mode));
         }
-        None => {}
+        // Buildah's ways; buildx keeps every step by itself.
+        Some(CacheExport::Layers { .. } | CacheExport::Kept) | None => {}
     }
     arguments.push(request.context.into());
     arguments
@@ -217,8 +219,9 @@ fn arguments(request: &BuildRequest<'_>, id_file: &Path) -> Vec<OsString> {
 /// Whether the client takes a build argument from its environment: a secret is not for the list of
 /// processes. What the client reads its own settings from stays as it is, so that an argument
 /// `PATH` or `HTTPS_PROXY` changes the build and not the client.
-fn by_environment(name: &str, value: &str) -> bool {
-    const OWN: [&str; 5] = ["DOCKER", "BUILDX", "BUILDKIT", "OTEL", "LD_"];
+pub(super) fn by_environment(name: &str, value: &str) -> bool {
+    const OWN: [&str; 9] =
+        ["DOCKER", "BUILDX", "BUILDKIT", "OTEL", "LD_", "BUILDAH", "CONTAINERS", "STORAGE", "XDG_"];
     let upper = name.to_ascii_uppercase();
     let of_client = matches!(&*upper, "PATH" | "HOME" | "TMPDIR" | "SSH_AUTH_SOCK")
         || upper.ends_with("_PROXY")
@@ -313,6 +316,7 @@ mod tests {
             target: None,
             build_args: &BTreeMap::new(),
             sources: &[ImageRef::new("127.0.0.1:5000/a", "1")],
+            layers: None,
             tag: &ImageRef::new("x", "1"),
             inline_cache: false,
             cache_folder,

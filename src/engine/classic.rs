@@ -8,6 +8,7 @@ use crate::workspace::WorkspaceError;
 use bollard::Docker;
 use bollard::query_parameters::{BuildImageOptions, BuilderVersion};
 use futures_util::{StreamExt, stream};
+use std::borrow::Cow;
 use std::time::Instant;
 
 /// Builds; dropping the future closes the connection, whereupon the engine stops and removes the
@@ -15,7 +16,7 @@ use std::time::Instant;
 pub(super) async fn build(
     docker: &Docker,
     address: &str,
-    form: ModeForm,
+    (form, podman): (ModeForm, bool),
     request: &BuildRequest<'_>,
     seen: &(dyn Fn(&str) + Send + Sync),
     log: &mut StepLog,
@@ -42,7 +43,7 @@ pub(super) async fn build(
     });
     let mut answer =
         Box::pin(docker.build_image(options, None, Some(bollard::body_try_stream(pieces))));
-    let mut lines = Lines::default();
+    let mut lines = Lines { podman, ..Lines::default() };
     let mut text = String::new();
     while let Some(part) = answer.next().await {
         let part = part.map_err(|error| {
@@ -99,6 +100,8 @@ struct Lines {
     started: Option<Instant>,
     first: Option<Instant>,
     in_from: bool,
+    /// Whether the builder is Podman's, which is Buildah behind the API and has lines of its own.
+    podman: bool,
     /// Whether a step printed that a disk is full; the builder only says that the step failed.
     full: bool,
 }
@@ -107,6 +110,7 @@ impl Lines {
     /// Takes a line; returns the id of the image that it names, if it is one that this build made
     /// or found. Bases are not: they are not this build's.
     fn line(&mut self, line: &str, now: Instant) -> Option<String> {
+        let line = &*if self.podman { as_dockers(line) } else { Cow::Borrowed(line) };
         if let Some((_, instruction)) = step(line) {
             self.close(now);
             self.current = Some(line.to_owned());
@@ -176,6 +180,22 @@ impl Lines {
     }
 }
 
+/// A line of Podman's as Docker writes it: `[1/2] STEP 2/6: RUN …`, `--> Using cache ID`.
+fn as_dockers(line: &str) -> Cow<'_, str> {
+    let place = line.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let rest = place.map_or(line, |(_, rest)| rest);
+    if let Some((number, instruction)) =
+        rest.strip_prefix("STEP ").and_then(|rest| rest.split_once(": "))
+    {
+        return format!("Step {number} : {instruction}").into();
+    }
+    match line.strip_prefix("--> ") {
+        Some(answer) if answer.starts_with("Using cache ") => " ---> Using cache".into(),
+        Some(answer) => format!(" ---> {answer}").into(),
+        None => line.into(),
+    }
+}
+
 /// `Step 3/8 : RUN …` as `(3, "RUN …")`.
 fn step(line: &str) -> Option<(u32, &str)> {
     let (number, instruction) = line.strip_prefix("Step ")?.split_once(" : ")?;
@@ -188,6 +208,26 @@ fn step(line: &str) -> Option<(u32, &str)> {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn podmans_lines_are_read_as_dockers() {
+        let mut lines = Lines { podman: true, ..Lines::default() };
+        let now = Instant::now();
+        for line in [
+            "[1/2] STEP 1/2: FROM base:1 AS builder",
+            "[1/2] STEP 2/2: RUN make",
+            "--> Using cache 37afd5d8f57c33c5890379e8c0ff52162647ce54f488284f128f4899b059add2",
+            "[2/2] STEP 1/2: FROM base:1",
+            "[2/2] STEP 2/2: COPY app ./",
+            "--> 76422214d4b",
+            "[2/2] COMMIT x:branch",
+        ] {
+            lines.line(line, now);
+        }
+        let steps = lines.outcome.steps.iter();
+        let steps: Vec<_> = steps.map(|s| (s.stage.as_str(), s.step, s.hit)).collect();
+        assert_eq!(steps, [("builder", 1, true), ("1", 1, false)]);
+    }
 
     const BUILD: &str = "\
 Step 1/8 : ARG VERSION=1

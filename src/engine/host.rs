@@ -1,5 +1,6 @@
 //! Where engines come from: every sample takes one as a fresh runner has it, and gives it back.
 
+use super::buildah::BuildahHost;
 use super::logins::Logins;
 use super::private::{PrivateHost, PrivateSpec};
 use super::{Engine, EngineError, EngineFacts, Owned, SharedEngine, Snapshot};
@@ -15,6 +16,12 @@ use std::sync::Arc;
 pub trait EngineHost: Send + Sync {
     /// Address of the user's engine behind it.
     fn address(&self) -> &str;
+
+    /// Address of the user's daemon on which a killed run may leave engines of ours; none where no
+    /// daemon is used.
+    fn daemon(&self) -> Option<&str> {
+        Some(self.address())
+    }
 
     /// Whether its engines are this run's alone, so that images of the workload's bases have to be
     /// pulled like on a fresh runner, and nothing on them needs to be put back.
@@ -78,6 +85,9 @@ pub async fn open(
             let spec = PrivateSpec { image: image.clone(), store: *store, keep: *keep };
             let host = PrivateHost::connect(host.as_deref(), run, name, spec, scratch).await?;
             Ok(Arc::new(host))
+        }
+        EnginePlan::Buildah { driver } => {
+            Ok(Arc::new(BuildahHost::connect(name, *driver, scratch).await?))
         }
     }
 }

@@ -4,6 +4,7 @@ mod activity;
 mod address;
 mod archive;
 pub mod bases;
+pub mod buildah;
 mod buildx;
 mod classic;
 mod context;
@@ -168,6 +169,8 @@ pub struct BuildRequest<'a> {
     pub build_args: &'a BTreeMap<String, String>,
     /// `--cache-from`, in order.
     pub sources: &'a [ImageRef],
+    /// `--cache-from` with a repository of layers, which has no tag.
+    pub layers: Option<&'a str>,
     /// `--tag`.
     pub tag: &'a ImageRef,
     /// `BUILDKIT_INLINE_CACHE=1`.
@@ -205,6 +208,8 @@ pub struct BuildOutcome {
     pub export_errors: Vec<(String, String)>,
     /// Steps (stage, step) that were found and whose layers were fetched during the build.
     pub fetched: Vec<(String, u32)>,
+    /// Layers that the builder says it left in the registry, each under a name of its own.
+    pub exported: Vec<ImageRef>,
 }
 
 /// What a push said of itself.

@@ -194,6 +194,7 @@ impl<'a> Trial<'a> {
             target: None,
             build_args: &BTreeMap::new(),
             sources,
+            layers: None,
             tag: &self.tag,
             inline_cache: builder == Builder::Buildkit && export.is_none(),
             cache_folder: None,

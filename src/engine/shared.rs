@@ -30,6 +30,8 @@ pub struct SharedEngine {
     docker: Docker,
     address: String,
     facts: EngineFacts,
+    /// Whether it is Podman that speaks the API.
+    podman: bool,
     mode_form: ModeForm,
     /// The engine's own folder, where it lies on this machine.
     root: Option<PathBuf>,
@@ -102,6 +104,7 @@ impl SharedEngine {
                 }),
                 buildx: None,
             };
+        let podman = version.components.iter().flatten().any(|one| one.name.contains("Podman"));
         let client = client_version().await.unwrap_or_else(|| facts.version.clone());
         let own = address.starts_with("unix://").then_some(info.docker_root_dir).flatten();
         Ok(Self {
@@ -110,6 +113,7 @@ impl SharedEngine {
             root: root.or(own.map(PathBuf::from)),
             address,
             facts,
+            podman,
             buildx: OnceCell::new(),
             logins,
             windows: Mutex::default(),
@@ -264,6 +268,14 @@ impl Drop for Building<'_> {
     }
 }
 
+fn no_buildah() -> EngineError {
+    EngineError::NotCapable {
+        what: "building with Buildah".to_owned(),
+        cause: "this engine is a daemon".to_owned(),
+        advice: "Name an engine with `kind = \"buildah\"`".to_owned(),
+    }
+}
+
 #[async_trait]
 impl Engine for SharedEngine {
     async fn facts(&self) -> Result<EngineFacts, EngineError> {
@@ -275,7 +287,15 @@ impl Engine for SharedEngine {
     async fn supports(&self, builder: Builder) -> Result<(), EngineError> {
         match builder {
             Builder::Classic => Ok(()),
+            // Its API answers to buildx, which would then look for a BuildKit to start there.
+            Builder::Buildkit if self.podman => Err(EngineError::NotCapable {
+                what: "building with BuildKit".to_owned(),
+                cause: "this engine is Podman, which has no BuildKit".to_owned(),
+                advice: "Use the classic builder there, or an engine of `kind = \"buildah\"`"
+                    .to_owned(),
+            }),
             Builder::Buildkit => self.buildx().await.map(|_| ()),
+            Builder::Buildah => Err(no_buildah()),
         }
     }
 
@@ -287,7 +307,7 @@ impl Engine for SharedEngine {
     ) -> Result<BuildOutcome, EngineError> {
         match request.builder {
             Builder::Classic => {
-                let form = self.mode_form;
+                let form = (self.mode_form, self.podman);
                 let mut building = ClassicBuilding {
                     building: Building::begin(&self.classic),
                     broken_off: &self.broken_off,
@@ -306,6 +326,7 @@ impl Engine for SharedEngine {
                 let explained = |error| self.logins.explain(error, None).noticing_full();
                 self.with_own_id(outcome.map_err(explained)?, request.tag, seen).await
             }
+            Builder::Buildah => Err(no_buildah()),
         }
     }
 

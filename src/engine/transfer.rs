@@ -96,7 +96,7 @@ fn missing(error: EngineError) -> EngineError {
     }
 }
 
-fn says_missing(cause: &str) -> bool {
+pub(super) fn says_missing(cause: &str) -> bool {
     let cause = cause.to_lowercase();
     ["manifest unknown", "name unknown", "repository name not known", "not found: manifest"]
         .iter()

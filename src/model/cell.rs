@@ -24,17 +24,22 @@ pub enum Builder {
     Classic,
     /// BuildKit, driven through `docker buildx build`.
     Buildkit,
+    /// Buildah, which needs no daemon: `buildah build`.
+    Buildah,
 }
 
 impl Builder {
     /// Every builder, in the order in which reports show them.
-    pub const ALL: [Self; 2] = [Self::Classic, Self::Buildkit];
+    pub const ALL: [Self; 3] = [Self::Classic, Self::Buildkit, Self::Buildah];
+    /// Those of a Docker-compatible daemon.
+    pub const OF_DAEMONS: [Self; 2] = [Self::Classic, Self::Buildkit];
 
     /// The word used in files and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Classic => "classic",
             Self::Buildkit => "buildkit",
+            Self::Buildah => "buildah",
         }
     }
 }

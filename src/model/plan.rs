@@ -346,6 +346,41 @@ pub enum EnginePlan {
         /// How long one daemon is kept.
         keep: Keep,
     },
+    /// No daemon: Buildah, with a storage of its own for every sample.
+    Buildah {
+        /// How it keeps layers; found out if absent.
+        driver: Option<Driver>,
+    },
+}
+
+impl EnginePlan {
+    /// The builders that such an engine may have.
+    pub const fn builders(&self) -> &'static [Builder] {
+        match self {
+            Self::Shared { .. } | Self::Private { .. } => &Builder::OF_DAEMONS,
+            Self::Buildah { .. } => &[Builder::Buildah],
+        }
+    }
+}
+
+/// How Buildah keeps layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Driver {
+    /// As differences, mounted over one another.
+    Overlay,
+    /// As whole copies, which works everywhere and is slow.
+    Vfs,
+}
+
+impl Driver {
+    /// As `--storage-driver` spells it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overlay => "overlay",
+            Self::Vfs => "vfs",
+        }
+    }
 }
 
 impl EnginePlan {
@@ -353,6 +388,7 @@ impl EnginePlan {
     pub fn host(&self) -> Option<&str> {
         match self {
             Self::Shared { host } | Self::Private { host, .. } => host.as_deref(),
+            Self::Buildah { .. } => None,
         }
     }
 

@@ -86,13 +86,16 @@ pub enum Sources {
     Caches(Vec<ImageRef>),
     /// The cache folder that this job unpacked, if it did.
     Folder,
+    /// The layers in this repository (without a tag), whether it exists or not: Buildah looks for
+    /// each step's by a key of its own.
+    Layers(String),
 }
 
 impl Sources {
     /// The references that may be named, in order.
     pub fn references(&self) -> &[ImageRef] {
         match self {
-            Self::None | Self::Folder => &[],
+            Self::None | Self::Folder | Self::Layers(_) => &[],
             Self::Named(list) | Self::Present(list) | Self::Caches(list) => list,
         }
     }
@@ -133,6 +136,14 @@ pub enum CacheExport {
         /// Which steps.
         mode: CacheMode,
     },
+    /// In the registry, every step's layer under a tag of its own.
+    Layers {
+        /// The repository, without a tag.
+        repository: String,
+    },
+    /// In the builder's own storage on this machine, where a builder keeps steps only if it is
+    /// told to.
+    Kept,
 }
 
 /// Which steps an exported cache holds.

@@ -1,7 +1,7 @@
 //! The record of a started registry, by which a later process finds and ends it for certain.
 
 use super::RegistryError;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// A process, so that no other one is ever taken for it: a number alone is used again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Identity {
+pub struct Identity {
     pid: u32,
     /// Clock ticks from boot to its start.
     started: u64,
@@ -23,7 +23,7 @@ pub(super) struct Identity {
 
 impl Identity {
     /// Identity of a running process; `None` if there is none of this number.
-    pub(super) fn of(pid: u32) -> Option<Self> {
+    pub fn of(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The second field is the program's name in brackets and may hold anything.
         let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
@@ -36,6 +36,14 @@ impl Identity {
     /// Whether this very process still runs.
     fn runs(&self) -> bool {
         Self::of(self.pid).as_ref() == Some(self)
+    }
+
+    /// Ends this very process, which leads a process group, with its group; whether it ran.
+    pub fn kill_group(&self) -> std::io::Result<bool> {
+        let group = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        let Some(group) = group.filter(|_| self.runs()) else { return Ok(false) };
+        kill_process_group(group, Signal::KILL)?;
+        self.ended()
     }
 
     /// Ends this very process; whether it ran.
@@ -51,6 +59,11 @@ impl Identity {
             return Ok(false);
         }
         pidfd_send_signal(process, Signal::KILL)?;
+        self.ended()
+    }
+
+    /// Waits until it is gone.
+    fn ended(&self) -> std::io::Result<bool> {
         let since = Instant::now();
         while self.runs() {
             if since.elapsed() > END_LIMIT {

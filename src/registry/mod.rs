@@ -13,7 +13,7 @@ pub use behind::Behind;
 pub use client::speaks_tls;
 pub use credentials::{Credential, config_folder, credential};
 pub use external::ExternalRegistry;
-pub use leftover::kill_leftover;
+pub use leftover::{Identity, kill_leftover};
 pub use managed::ManagedRegistry;
 pub use server::Program;
 

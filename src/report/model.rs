@@ -7,7 +7,7 @@ use super::quality::{self, Quality};
 use super::{ReportError, outlook};
 use crate::decision::{self, Decision, Group, LinkModel, Weighted};
 use crate::model::event::Ending;
-use crate::model::plan::LinkPlan;
+use crate::model::plan::{EnginePlan, LinkPlan};
 use crate::model::{Builder, Event, Left, Plan, Sample, Status, sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -500,7 +500,9 @@ fn known(plan: &Plan, events: &[Event]) -> BTreeMap<String, String> {
             _ => format!("engine {engine}"),
         };
         for (what, value) in [("version", version), ("store", store)] {
-            let host = plan.facts.get(&format!("{of} {what}"));
+            // Without a daemon it is on no other engine.
+            let alone = matches!(plan.engines.get(engine), Some(EnginePlan::Buildah { .. }));
+            let host = plan.facts.get(&format!("{of} {what}")).filter(|_| !alone);
             facts.extend(host.map(|host| (format!("{of} {what} of its host"), host.clone())));
             facts.insert(format!("{of} {what}"), value.clone());
         }

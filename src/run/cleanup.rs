@@ -2,7 +2,7 @@
 
 use super::ledger::{self, Leftover};
 use super::{RunError, lifecycle};
-use crate::engine::{Engine, SharedEngine, private};
+use crate::engine::{Engine, SharedEngine, buildah, private};
 use crate::{registry, storage, workspace};
 use std::path::Path;
 use time::OffsetDateTime;
@@ -14,6 +14,8 @@ pub struct Cleaned {
     pub run: String,
     /// Containers, volumes and networks of private engines, removed from the user's.
     pub engines: usize,
+    /// Commands of Buildah's that still ran, ended.
+    pub builds: usize,
     /// Tags removed from the engine.
     pub tags: usize,
     /// Images removed from it.
@@ -65,6 +67,7 @@ async fn clean_one(leftover: Leftover, goes_on: bool) -> Result<Cleaned, RunErro
     let mut in_use = false;
     wait_for_builder(&leftover).await;
     registry::kill_leftover(&lifecycle::registry_folder(&header.scratch))?;
+    cleaned.builds = buildah::remove_leftovers(&header.scratch)?;
     for address in &header.private {
         cleaned.engines += private::remove_leftovers(Some(address), &header.run).await?;
     }

@@ -343,6 +343,10 @@ impl Runner<'_, '_> {
             target: step.target.as_deref().or(workload.target.as_deref()),
             build_args: &build_args,
             sources: &sources,
+            layers: match &step.sources {
+                Sources::Layers(repository) => Some(repository),
+                _ => None,
+            },
             tag: &step.tag,
             inline_cache: step.inline_cache,
             cache_folder: self.unpacked.as_deref().filter(|_| step.sources == Sources::Folder),
@@ -383,6 +387,7 @@ impl Runner<'_, '_> {
         if let Some(CacheExport::Registry { reference, .. }) = &step.export {
             self.record.exported.push(reference.clone());
         }
+        self.record.exported.extend(outcome.exported.iter().cloned());
         self.record.builds.push(BuildEvidence { step: step.clone(), sources, local, outcome });
         Ok(())
     }

@@ -48,7 +48,7 @@ pub(super) fn header(plan: &Plan, hosts: &Hosts, scratch: &Path) -> Header {
         private: hosts
             .values()
             .filter(|host| host.is_private())
-            .map(|host| host.address().to_owned())
+            .filter_map(|host| host.daemon().map(str::to_owned))
             .collect(),
         scratch: scratch.to_owned(),
         storage: plan.storage.clone(),

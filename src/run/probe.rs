@@ -99,7 +99,8 @@ fn needs(bench: &Bench<'_>, cell: &Cell) -> BTreeSet<Capability> {
     let loads = steps.contains(&Step::Load);
     for step in &steps {
         let Step::Build(build) = step else { continue };
-        if build.export.is_some() {
+        let by_daemon = cell.builder != Builder::Buildah;
+        if build.export.is_some() && by_daemon {
             needed.insert(Capability::CacheExport);
         }
         if build.inline_cache && cell.builder == Builder::Buildkit {

@@ -383,6 +383,9 @@ impl Session<'_, '_> {
             let after = engine.snapshot().await?;
             self.around.gone = &self.around.before.records - &after.records;
         }
+        for layer in self.record.builds.iter().flat_map(|build| &build.outcome.exported) {
+            self.left.entry(layer.clone()).or_default();
+        }
         for (reference, left) in &mut self.left {
             left.after = self.site.registry.digest(reference).await?;
         }

@@ -3,6 +3,8 @@
 //! A new strategy is one new file here and one line in [`STRATEGIES`].
 
 mod article_printed;
+mod buildah_layers;
+mod buildah_read_only;
 mod cold;
 pub mod custom;
 pub mod export;
@@ -125,6 +127,11 @@ impl Job {
         ImageRef::new(&self.repository, format!("{candidate}-cache"))
     }
 
+    /// The repository of layers that Buildah's jobs share, without a tag.
+    pub fn layers(&self) -> String {
+        format!("{}-layers", self.repository)
+    }
+
     /// The archive of a candidate's images.
     pub fn archive(&self, candidate: &str) -> ArchiveName {
         ArchiveName(format!("{candidate}.{}", self.suffix))
@@ -157,6 +164,8 @@ pub static STRATEGIES: &[&Strategy] = &[
     &registry_read_only::STRATEGY,
     &local_min::STRATEGY,
     &local_max::STRATEGY,
+    &buildah_layers::STRATEGY,
+    &buildah_read_only::STRATEGY,
 ];
 
 /// The strategy of ours with this id.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub(super) static STRATEGY: Strategy = Strategy {
     id: Cow::Borrowed("save-load"),
     summary: Cow::Borrowed("fetch an archive, load, build with it as a source, push, save, store"),
-    builders: Cow::Borrowed(&Builder::ALL),
+    builders: Cow::Borrowed(&Builder::OF_DAEMONS),
     cache: CacheFrom::Storage,
     needs_stages: false,
     recipe: Recipe::Ours(steps),

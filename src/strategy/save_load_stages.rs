@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub(super) static STRATEGY: Strategy = Strategy {
     id: Cow::Borrowed("save-load-stages"),
     summary: Cow::Borrowed("like save-load, with the images of all stages in the same archive"),
-    builders: Cow::Borrowed(&Builder::ALL),
+    builders: Cow::Borrowed(&Builder::OF_DAEMONS),
     cache: CacheFrom::Storage,
     needs_stages: true,
     recipe: Recipe::Ours(steps),
@@ -17,7 +17,10 @@ pub(super) static STRATEGY: Strategy = Strategy {
 fn steps(job: &Job) -> Vec<Step> {
     let builds = match job.builder {
         Builder::Classic => pull_stages::builds(job),
-        Builder::Buildkit => inline_stages::builds(job, crate::model::Sources::Present),
+        // Not with Buildah, which takes no image as a source: see `builders`.
+        Builder::Buildkit | Builder::Buildah => {
+            inline_stages::builds(job, crate::model::Sources::Present)
+        }
     };
     let images = job
         .stages

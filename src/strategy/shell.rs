@@ -215,7 +215,8 @@ impl Typist<'_> {
                 self.out.push(format!("cp {} {}", self.local(archive), self.stored(archive)));
             }
             Step::Push { reference } => {
-                self.out.push(format!("docker push {}", self.word(reference)))
+                let client = self.client();
+                self.out.push(format!("{client} push {}", self.word(reference)))
             }
         }
     }
@@ -242,16 +243,13 @@ impl Typist<'_> {
     }
 
     fn build(&mut self, step: &BuildStep) {
-        let switch = match self.build.builder {
-            Builder::Classic => 0,
-            Builder::Buildkit => 1,
-        };
         let exports =
             step.export.is_some() || matches!(step.sources, Sources::Caches(_) | Sources::Folder);
-        let mut words = vec![if exports {
-            "docker buildx build --load".to_owned()
-        } else {
-            format!("DOCKER_BUILDKIT={switch} docker build")
+        let mut words = vec![match self.build.builder {
+            Builder::Buildah => "buildah build --isolation chroot".to_owned(),
+            _ if exports => "docker buildx build --load".to_owned(),
+            Builder::Classic => "DOCKER_BUILDKIT=0 docker build".to_owned(),
+            Builder::Buildkit => "DOCKER_BUILDKIT=1 docker build".to_owned(),
         }];
         match &step.sources {
             Sources::None => {}
@@ -261,6 +259,9 @@ impl Typist<'_> {
                     .map(|cache| format!("--cache-from type=registry,ref={}", self.word(cache))),
             ),
             Sources::Folder => words.push("\"${sources[@]}\"".to_owned()),
+            Sources::Layers(repository) => {
+                words.push(format!("--layers --cache-from {}", self.repository(repository)))
+            }
             Sources::Named(images) => {
                 words.extend(
                     images.iter().map(|image| format!("--cache-from {}", self.word(image))),
@@ -295,6 +296,10 @@ impl Typist<'_> {
         }
         match &step.export {
             None => {}
+            Some(CacheExport::Layers { repository }) => {
+                words.push(format!("--cache-to {}", self.repository(repository)));
+            }
+            Some(CacheExport::Kept) => words.push("--layers".to_owned()),
             Some(CacheExport::Registry { reference, mode, image_manifest }) => {
                 let manifest = if *image_manifest { ",image-manifest=true" } else { "" };
                 words.push(format!(
@@ -314,6 +319,27 @@ impl Typist<'_> {
         }
         words.push(quote(self.build.context));
         self.out.push(wrapped(&words));
+    }
+
+    /// The program that a person types.
+    fn client(&self) -> &'static str {
+        match self.build.builder {
+            Builder::Buildah => "buildah",
+            Builder::Classic | Builder::Buildkit => "docker",
+        }
+    }
+
+    /// A repository without a tag.
+    fn repository(&self, repository: &str) -> String {
+        match &self.build.variables {
+            None => quote(repository),
+            Some(Variables { repository: (known, name), .. }) => {
+                match repository.strip_prefix(known) {
+                    Some(rest) => format!("\"${{{name}}}{rest}\""),
+                    None => quote(repository),
+                }
+            }
+        }
     }
 
     fn word(&self, image: &ImageRef) -> String {

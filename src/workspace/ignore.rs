@@ -68,7 +68,8 @@ impl Ignore {
         let mut exceptions = self.patterns.iter().filter(|pattern| pattern.exception);
         match self.builder {
             Builder::Buildkit => exceptions.next().is_some(),
-            Builder::Classic => {
+            // Buildah looks for exceptions with a wildcard no further than the folder's name either.
+            Builder::Classic | Builder::Buildah => {
                 exceptions.any(|pattern| Path::new(&pattern.text).starts_with(folder))
             }
         }

@@ -34,7 +34,7 @@ async fn the_engine_says_what_it_is() {
     assert!(facts.address.contains("://"), "{facts:?}");
     assert!(!facts.version.is_empty() && facts.api.starts_with("1."), "{facts:?}");
     assert!(!facts.store.is_empty() && facts.buildx.is_some(), "{facts:?}");
-    for builder in Builder::ALL {
+    for builder in Builder::OF_DAEMONS {
         rig.engine.supports(builder).await.unwrap();
     }
 }
@@ -201,7 +201,7 @@ async fn a_failing_build_names_its_step_and_the_builders_message() {
     let dockerfile =
         format!("FROM {BASE}\nRUN echo {{nonce}}\nRUN echo no; exit 3\nCMD [\"sh\"]\n");
     let context = rig.context_with(&dockerfile);
-    for builder in Builder::ALL {
+    for builder in Builder::OF_DAEMONS {
         let tag = rig.image("never");
         let error = rig.build(builder, &context, &tag, &[]).await.unwrap_err();
         let EngineError::Failed { cause, .. } = &error else { panic!("{error:?}") };
@@ -220,7 +220,7 @@ async fn a_failing_build_names_its_step_and_the_builders_message() {
 async fn a_base_that_is_not_there_is_named() {
     let rig = Rig::new("no-base").await;
     let context = rig.context_with("FROM 127.0.0.1:1/engine-ops/no-base:1\nRUN true\n");
-    for builder in Builder::ALL {
+    for builder in Builder::OF_DAEMONS {
         let error = rig.build(builder, &context, &rig.image("never"), &[]).await.unwrap_err();
         assert!(matches!(error, EngineError::Failed { .. }), "{builder}: {error:?}");
         assert!(error.to_string().contains("no-base:1"), "{builder}: {error}");
@@ -232,7 +232,7 @@ async fn a_base_that_is_not_there_is_named() {
 #[tokio::test]
 async fn a_build_that_is_dropped_ends_on_the_engine() {
     let rig = Rig::new("dropped").await;
-    for (at, builder) in Builder::ALL.into_iter().enumerate() {
+    for (at, builder) in Builder::OF_DAEMONS.into_iter().enumerate() {
         // A number that no other process has in its command line.
         let seconds = format!("6{at}.{}", std::process::id());
         let context = rig.context_with(&format!("FROM {BASE}\nRUN sleep {seconds} # {{nonce}}\n"));

@@ -23,7 +23,7 @@ async fn what_the_killed_run_built_is_found_and_nothing_of_the_users() {
     let user_context = rig.context_with(&user_file);
     let user = rig.image("user");
     let mut user_ids = Vec::new();
-    for builder in Builder::ALL {
+    for builder in Builder::OF_DAEMONS {
         let built = rig.build(builder, &user_context, &user, &[]).await.unwrap();
         user_ids.extend(built.images_seen);
     }
@@ -115,7 +115,7 @@ async fn a_users_concurrent_build_that_shares_later_instructions_is_not_taken() 
         format!("FROM {BASE}\nRUN echo user-{{nonce}} > /user\nCOPY app ./\nCMD [\"user\"]\n");
     let context = rig.context_with(&user_file);
     let mut users = Vec::new();
-    for builder in Builder::ALL {
+    for builder in Builder::OF_DAEMONS {
         let tag = rig.image("user");
         let built = rig.build(builder, &context, &tag, &[]).await.unwrap();
         docker(&["rmi", "--no-prune", &tag.to_string()]);

@@ -136,6 +136,7 @@ impl Rig {
             target,
             build_args: &BTreeMap::new(),
             sources,
+            layers: None,
             tag,
             inline_cache: builder == Builder::Buildkit,
             cache_folder: None,

@@ -263,7 +263,8 @@ impl Engine for Fake {
             ..image.clone()
         };
         match request.export {
-            None => {}
+            // Of Buildah's: this engine has the builders of a daemon.
+            None | Some(CacheExport::Layers { .. } | CacheExport::Kept) => {}
             Some(CacheExport::Registry { reference, mode, .. }) => {
                 state.registry.insert(reference.to_string(), exported(mode));
             }

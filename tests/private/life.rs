@@ -15,7 +15,7 @@ async fn it_starts_builds_pushes_and_leaves_nothing() {
             let engine = host.fresh().await.unwrap();
             let fresh = engine.snapshot().await.unwrap();
             assert!(fresh.images.is_empty() && fresh.records.is_empty(), "{fresh:?}");
-            for builder in Builder::ALL {
+            for builder in Builder::OF_DAEMONS {
                 let tag = registry.image("service", &format!("{builder}-{sample}"));
                 // Another one for each builder: of the same they may make the same layers within a
                 // second, and these would not be sent twice.
@@ -51,7 +51,7 @@ async fn one_that_is_kept_is_emptied() {
             assert_eq!(containers(), first, "the same container serves all");
             let fresh = engine.snapshot().await.unwrap();
             assert!(fresh.images.is_empty() && fresh.records.is_empty(), "{fresh:?}");
-            for builder in Builder::ALL {
+            for builder in Builder::OF_DAEMONS {
                 let tag = registry.image("service", "main");
                 let built = build(&engine, builder, &rig.context(), &tag, &Ask::default()).await;
                 assert_eq!(hits(&built.unwrap()), Vec::<String>::new());

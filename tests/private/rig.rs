@@ -144,6 +144,7 @@ pub async fn build(
         target: None,
         build_args: &BTreeMap::new(),
         sources: ask.sources,
+        layers: None,
         tag,
         inline_cache: ask.inline_cache,
         cache_folder: ask.cache_folder,

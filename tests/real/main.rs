@@ -1,5 +1,6 @@
 //! The program on the real engine. No engine is a failure, never a skip.
 
+mod daemonless;
 mod export;
 mod faults;
 mod faults_cache;

@@ -12,14 +12,15 @@ async fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     for (name, one) in subject.answered() {
         let buildx = one.facts.buildx.as_deref();
+        let builders = subject.plan.engines.get(name).map_or(&[][..], |plan| plan.builders());
         let site = subject.sites().find(|(of, site)| *of == name && site.host.is_private());
         let found = match site {
             // Asked itself, not the user's engine that it is on.
             Some((_, site)) => subject
-                .on(site, async |begun| of_engine(begun.engine.as_ref(), buildx).await)
+                .on(site, async |begun| of_engine(begun.engine.as_ref(), builders, buildx).await)
                 .await
                 .unwrap_or_else(|error| vec![Line::of_error(State::Fail, &error)]),
-            None => of_engine(one.host.users(), buildx).await,
+            None => of_engine(one.host.users(), builders, buildx).await,
         };
         lines.extend(
             found.into_iter().map(|line| Line { found: subject.of(name, line.found), ..line }),
@@ -29,9 +30,9 @@ async fn lines(subject: &Subject<'_>) -> Vec<Line> {
 }
 
 /// Without any builder there is no run; without one of them there is half of it.
-async fn of_engine(engine: &dyn Engine, buildx: Option<&str>) -> Vec<Line> {
+async fn of_engine(engine: &dyn Engine, builders: &[Builder], buildx: Option<&str>) -> Vec<Line> {
     let mut tried: Vec<(Builder, Result<(), EngineError>)> = Vec::new();
-    for builder in Builder::ALL {
+    for &builder in builders {
         tried.push((builder, engine.supports(builder).await));
     }
     let none = tried.iter().all(|(_, outcome)| outcome.is_err());

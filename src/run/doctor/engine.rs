@@ -9,6 +9,10 @@ pub(super) const CHECK: Check =
 
 fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let asked = subject.engines.iter().map(|(name, answered)| match answered {
+        Ok(Answered { host, facts, .. }) if host.daemon().is_none() => {
+            let found = format!("{}, no daemon, at {}", facts.version, facts.address);
+            Line::ok(subject.of(name, found))
+        }
         Ok(Answered { facts, .. }) => {
             let found = format!("{}, API {}, at {}", facts.version, facts.api, facts.address);
             Line::ok(subject.of(name, found))
@@ -18,9 +22,14 @@ fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let private = subject.building.iter().filter(
         |(name, _)| matches!(subject.engines.get(*name), Some(Ok(one)) if one.host.is_private()),
     );
-    let made = private.map(|(name, facts)| match facts {
-        Ok(facts) => Line::ok(subject.of(name, format!("{}, private, on it", facts.version))),
-        Err(error) => Line::of_error(State::Fail, &subject.of(name, error)),
+    let made = private.filter_map(|(name, facts)| match facts {
+        // It is on no other one, and has said what it is.
+        Ok(facts) if facts.api.is_empty() => None,
+        Ok(facts) => {
+            let found = format!("{}, private, on it", facts.version);
+            Some(Line::ok(subject.of(name, found)))
+        }
+        Err(error) => Some(Line::of_error(State::Fail, &subject.of(name, error))),
     });
     asked.chain(made).collect()
 }

@@ -11,21 +11,28 @@ use futures_util::FutureExt;
 
 pub(super) const CHECK: Check = Check { id: "exporters", run: |subject| lines(subject).boxed() };
 
-const EXPORTERS: [&str; 3] = ["inline", "registry", "local"];
+const EXPORTERS: [(Builder, &[&str]); 2] =
+    [(Builder::Buildkit, &["inline", "registry", "local"]), (Builder::Buildah, &["layers"])];
 
 async fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     for (name, site) in subject.sites() {
         let tried = subject
             .on(site, async |begun| {
-                if begun.engine.supports(Builder::Buildkit).await.is_err() {
-                    return vec![Line::unknown("none without BuildKit")];
-                }
                 let mut found = Vec::new();
-                for exporter in EXPORTERS {
-                    found.push(judge(exporter, export(subject, site, begun, exporter).await));
+                for (builder, exporters) in EXPORTERS {
+                    if begun.engine.supports(builder).await.is_err() {
+                        continue;
+                    }
+                    for exporter in exporters {
+                        let left = export(subject, site, begun, (builder, exporter)).await;
+                        found.push(judge(exporter, left));
+                    }
                 }
-                found
+                match found.is_empty() {
+                    true => vec![Line::unknown("none without BuildKit")],
+                    false => found,
+                }
             })
             .await;
         let found = tried.unwrap_or_else(|error| vec![Line::of_error(State::Warn, &error)]);
@@ -41,7 +48,7 @@ async fn export(
     subject: &Subject<'_>,
     site: &Site,
     begun: &Begun,
-    exporter: &str,
+    (builder, exporter): (Builder, &str),
 ) -> Result<bool, RunError> {
     let trial = Trial::new(subject, site, exporter)?;
     let to = match exporter {
@@ -51,14 +58,22 @@ async fn export(
             Some(CacheExport::Registry { reference, mode: CacheMode::Max, image_manifest })
         }
         "local" => Some(CacheExport::Local { mode: CacheMode::Max }),
+        "layers" => {
+            let repository = format!("{}-layers", trial.tag.repository);
+            Some(CacheExport::Layers { repository })
+        }
         _ => None,
     };
-    trial.build(subject, begun, Builder::Buildkit, to.is_none(), to.as_ref()).await?;
+    let outcome = trial.build(subject, begun, builder, to.is_none(), to.as_ref()).await?;
     Ok(match &to {
         Some(CacheExport::Registry { reference, .. }) => {
             site.registry.digest(reference).await?.is_some()
         }
         Some(CacheExport::Local { .. }) => trial.exported(),
+        Some(CacheExport::Layers { .. } | CacheExport::Kept) => match outcome.exported.first() {
+            Some(layer) => site.registry.digest(layer).await?.is_some(),
+            None => false,
+        },
         None => begun
             .engine
             .inspect(&trial.tag.to_string())

@@ -65,7 +65,8 @@ fn refused(error: &str) -> Line {
         match without_tls {
             true => {
                 "The engine speaks TLS to it and it does not: give it TLS, or name it in \
-                 insecure-registries of the engine's daemon.json."
+                 insecure-registries of the engine's daemon.json; Podman reads registries.conf: \
+                 [[registry]] with location = \"127.0.0.1\" and insecure = true."
             }
             false => "Look at the registry's and the engine's log; try `docker push` by hand.",
         },

@@ -100,7 +100,7 @@ impl Subject<'_> {
 
     /// A builder that works on this engine, the modern one first.
     pub(super) async fn builder(&self, engine: &dyn Engine) -> Option<Builder> {
-        for builder in [Builder::Buildkit, Builder::Classic] {
+        for builder in [Builder::Buildkit, Builder::Classic, Builder::Buildah] {
             if engine.supports(builder).await.is_ok() {
                 return Some(builder);
             }
@@ -159,7 +159,11 @@ async fn ask(plan: &Plan, name: &str, engine: &EnginePlan) -> Result<Answered, E
     let scratch = lifecycle::scratch(&plan.run);
     let host = engine::open(name, engine, &plan.run, &scratch).await?;
     let facts = host.facts().await?;
-    let activity = activity(&facts.address, RECENT_S).await;
+    // Without a daemon there is nothing that others could do on it.
+    let activity = match host.daemon() {
+        Some(_) => activity(&facts.address, RECENT_S).await,
+        None => Ok(Activity::default()),
+    };
     Ok(Answered { host, facts, activity })
 }
 

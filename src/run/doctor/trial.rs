@@ -1,7 +1,7 @@
 //! A build that costs next to nothing and needs no image.
 
 use super::subject::Subject;
-use crate::engine::{BuildRequest, EngineError, StepLog};
+use crate::engine::{BuildOutcome, BuildRequest, EngineError, StepLog};
 use crate::model::{Builder, CacheExport, ImageRef};
 use crate::run::RunError;
 use crate::run::bench::{Begun, Site};
@@ -44,7 +44,7 @@ impl Trial {
         builder: Builder,
         inline_cache: bool,
         export: Option<&CacheExport>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<BuildOutcome, EngineError> {
         subject.bench.made(Made::Tag(&self.tag.to_string()));
         let request = BuildRequest {
             builder,
@@ -53,6 +53,7 @@ impl Trial {
             target: None,
             build_args: &BTreeMap::new(),
             sources: &[],
+            layers: None,
             tag: &self.tag,
             inline_cache,
             cache_folder: None,
@@ -60,7 +61,7 @@ impl Trial {
             export_folder: &self.folder.path().join("cache"),
         };
         let seen = |id: &str| subject.bench.made(Made::Image(id));
-        begun.engine.build(&request, &seen, &mut StepLog::default()).await.map(drop)
+        begun.engine.build(&request, &seen, &mut StepLog::default()).await
     }
 
     /// Whether a build left cache in the folder that is exported to.

@@ -74,11 +74,14 @@ impl Examination<'_> {
             for (name, error) in &outcome.export_errors {
                 self.note(&kinds::CACHE_NOT_LEFT, format!("{name}: {error}"));
             }
+            let anew = outcome.steps.iter().any(|step| !step.hit && step.makes_content());
+            if let Some(CacheExport::Layers { repository }) = &build.step.export {
+                self.layers_left(repository, &outcome.exported, anew);
+            }
             let Some(CacheExport::Registry { reference, .. }) = &build.step.export else {
                 continue;
             };
             let Some(left) = evidence.left.get(reference) else { continue };
-            let anew = outcome.steps.iter().any(|step| !step.hit && step.makes_content());
             if left.after.is_none() {
                 self.note(
                     &kinds::CACHE_NOT_LEFT,
@@ -90,6 +93,20 @@ impl Examination<'_> {
                     format!("{} in the registry is still that of the job before", reference.tag),
                 );
             }
+        }
+    }
+
+    /// Trap 29, for layers that each have a name of their own.
+    fn layers_left(&mut self, repository: &str, exported: &[ImageRef], anew: bool) {
+        let left = &self.evidence.left;
+        let is_gone = |layer: &&ImageRef| left.get(layer).is_none_or(|left| left.after.is_none());
+        let gone = exported.iter().filter(is_gone).count();
+        if gone > 0 {
+            let detail = format!("{gone} of {} layers are not in the registry", exported.len());
+            self.note(&kinds::CACHE_NOT_LEFT, detail);
+        } else if anew && exported.is_empty() {
+            let detail = format!("steps were carried out and none was pushed to {repository}");
+            self.note(&kinds::CACHE_NOT_LEFT, detail);
         }
     }
 

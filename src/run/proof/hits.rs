@@ -43,9 +43,19 @@ impl<'a> Examination<'a> {
             self.not_carried(stage);
         }
         if none && must_hit > 0 {
+            let stages = expected.iter().filter(|stage| stage.carried);
+            let why = stages
+                .filter_map(|stage| {
+                    self.stopped_by_argument(&stage.stage.name, stage.reported.first()?.0.step)
+                })
+                .next()
+                .map(|why| format!(": {why}"));
+            let why = why.unwrap_or_default();
             self.note(
                 &kinds::SOURCE_WITHOUT_HIT,
-                format!("{must_hit} unchanged steps of carried stages should have hit, none did"),
+                format!(
+                    "{must_hit} unchanged steps of carried stages should have hit, none did{why}"
+                ),
             );
         } else {
             self.first_missed(&expected, nearest, &arguments);
@@ -133,6 +143,7 @@ impl<'a> Examination<'a> {
                 Some(
                     CacheExport::Registry { mode: CacheMode::Max, .. }
                         | CacheExport::Local { mode: CacheMode::Max }
+                        | CacheExport::Layers { .. }
                 )
             );
             all || build.target.as_ref() == Some(&stage.name)
@@ -176,7 +187,9 @@ impl<'a> Examination<'a> {
             .filter_map(|stage| {
                 let mut steps = stage.reported.iter().take(stage.same_files).enumerate();
                 let (at, (step, _)) = steps.find(|(_, (_, hit))| !hit)?;
-                let why = why_missed(stage, at, expected, arguments);
+                let why = self
+                    .stopped_by_argument(&stage.stage.name, step.step)
+                    .unwrap_or_else(|| why_missed(stage, at, expected, arguments));
                 Some(format!(
                     "stage {} step {} `{}`, with the files of candidate {}: {why}",
                     stage.stage.name, step.step, step.instruction, nearest.name
@@ -186,6 +199,25 @@ impl<'a> Examination<'a> {
         for detail in details {
             self.note(&kinds::STEP_MISSED, detail);
         }
+    }
+
+    /// Buildah (1.28) looks for no ARG in a cache repository. It commits a new image for it each time,
+    /// and the keys of all later steps of the stage hang on that image's id.
+    fn stopped_by_argument(&self, stage: &str, before: u32) -> Option<String> {
+        let evidence = self.evidence;
+        if evidence.cell.builder != Builder::Buildah || evidence.kept_runner {
+            return None;
+        }
+        let is_argument = |step: &&StepRecord| {
+            let word = step.instruction.split_whitespace().next().unwrap_or_default();
+            step.stage == stage && step.step < before && word.eq_ignore_ascii_case("ARG")
+        };
+        let argument = evidence.record.steps.iter().find(is_argument)?;
+        Some(format!(
+            "before it stands `{}`, and Buildah finds no step after an ARG in a cache repository; \
+             move it to the end of its stage, or make it an ENV",
+            argument.instruction
+        ))
     }
 
     /// Trap 11.

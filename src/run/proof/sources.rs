@@ -183,6 +183,8 @@ impl Examination<'_> {
         let other = match self.evidence.cell.builder {
             Builder::Classic => buildkit,
             Builder::Buildkit => classic && !buildkit,
+            // It takes no image as a source.
+            Builder::Buildah => false,
         };
         if other {
             self.note(

@@ -17,7 +17,7 @@ fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
         why,
         advice,
     };
-    if snippet.job.builder == Builder::Classic {
+    if snippet.job.builder != Builder::Buildkit {
         return Err(refuse(
             "bake is a front end of BuildKit",
             "Export it as shell, or measure with `buildkit`",

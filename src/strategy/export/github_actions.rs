@@ -41,13 +41,16 @@ fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
     if snippet.uses_storage() {
         out.push_str(&cache(snippet));
     }
-    let login = "printf '%s' \"$REGISTRY_PASSWORD\" |\n  docker login --username \
-                 \"$REGISTRY_USER\" --password-stdin \"${REPOSITORY%%/*}\"";
+    let login = format!(
+        "printf '%s' \"$REGISTRY_PASSWORD\" |\n  {} login --username \"$REGISTRY_USER\" \
+         --password-stdin \"${{REPOSITORY%%/*}}\"",
+        snippet.client()
+    );
     let _ = write!(
         out,
         "      - name: Log in\n        env:\n          REGISTRY_USER: ${{{{ secrets.REGISTRY_USER \
          }}}}\n          REGISTRY_PASSWORD: ${{{{ secrets.REGISTRY_PASSWORD }}}}\n        run: {}\n",
-        yaml::block(login, 10)
+        yaml::block(&login, 10)
     );
     out.push_str("      - name: Build and push\n        shell: bash\n");
     if !snippet.workload.secret_args.is_empty() {

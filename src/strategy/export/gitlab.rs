@@ -13,8 +13,15 @@ const STORAGE: &str = ".image-storage";
 fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
     let job = snippet.job_name();
     let mut head = snippet.head();
+    let client = snippet.client();
     head.push(
-        "For a runner whose shell is bash and whose docker client reaches an engine.".to_owned(),
+        match client {
+            "docker" => {
+                "For a runner whose shell is bash and whose docker client reaches an engine."
+            }
+            _ => "For a runner whose shell is bash and that has buildah.",
+        }
+        .to_owned(),
     );
     let (host, user, password) = match snippet.registry {
         Some(_) => {
@@ -52,7 +59,7 @@ fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
         after = only_own_archives(snippet);
     }
     preamble.push(format!(
-        "printf '%s' \"{password}\" |\n  docker login --username \"{user}\" --password-stdin \
+        "printf '%s' \"{password}\" |\n  {client} login --username \"{user}\" --password-stdin \
          \"{host}\""
     ));
     if !snippet.folder.is_empty() {

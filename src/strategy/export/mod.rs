@@ -132,12 +132,22 @@ impl Snippet<'_> {
 
     /// Whether builds read or write cache outside of images, which not every builder can.
     fn exports_cache(&self) -> bool {
-        self.steps().iter().any(|step| match step {
-            Step::Build(BuildStep { sources, export, .. }) => {
-                export.is_some() || matches!(sources, Sources::Caches(_) | Sources::Folder)
-            }
-            _ => false,
-        })
+        let by_daemon = self.job.builder != Builder::Buildah;
+        by_daemon
+            && self.steps().iter().any(|step| match step {
+                Step::Build(BuildStep { sources, export, .. }) => {
+                    export.is_some() || matches!(sources, Sources::Caches(_) | Sources::Folder)
+                }
+                _ => false,
+            })
+    }
+
+    /// The program that builds and pushes, and logs in.
+    fn client(&self) -> &'static str {
+        match self.job.builder {
+            Builder::Buildah => "buildah",
+            Builder::Classic | Builder::Buildkit => "docker",
+        }
     }
 
     /// The repository as it is known, if it is.

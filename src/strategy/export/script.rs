@@ -9,7 +9,7 @@ pub(super) static FORMAT: Format =
 /// Logs in where a password is given; otherwise the client's own login counts.
 const LOGIN: &str = r#"if [ -n "${REGISTRY_PASSWORD-}" ]; then
   printf '%s' "$REGISTRY_PASSWORD" |
-    docker login --username "$REGISTRY_USER" --password-stdin "${repository%%/*}"
+    CLIENT login --username "$REGISTRY_USER" --password-stdin "${repository%%/*}"
 fi"#;
 
 fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
@@ -41,7 +41,7 @@ fn write(snippet: &Snippet<'_>) -> Result<String, ExportError> {
             None => "storage=${STORAGE:?the folder that jobs share}".to_owned(),
         });
     }
-    preamble.push(LOGIN.to_owned());
+    preamble.push(LOGIN.replace("CLIENT", snippet.client()));
     let comments = yaml::comments(&head);
     Ok(format!("#!/usr/bin/env bash\n{comments}{}", snippet.script(&preamble)))
 }
