@@ -13,7 +13,8 @@ use std::sync::LazyLock;
 
 static USUAL: LazyLock<Run> = LazyLock::new(Run::usual);
 
-const HOSTILE: [&str; 6] = [
+const HOSTILE: [&str; 7] = [
+    "::error::x ##[error]y ##vso[task.complete]",
     "<script>alert(1)</script><img src=x onerror='alert(1)'>\"&amp;",
     "new\nline\r\n\r\n# heading\n| a | b |",
     "pipe | `tick` **bold** [link](http://x.invalid) @someone #1 \\",
@@ -455,6 +456,7 @@ fn no_name_breaks_a_format() {
             let text = run.terminal(width, false);
             let odd = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
             assert!(!text.contains(odd), "{text:?}");
+            assert!(!text.contains("::") && !text.contains("##"), "{text:?}");
         }
     }
 }

@@ -61,9 +61,10 @@ impl Page {
         self.text
     }
 
-    /// A line as it is.
+    /// A line. Nothing in it is a command to a CI system that reads along, whichever name or table
+    /// it is from.
     pub(super) fn line(&mut self, text: &str) {
-        self.text.push_str(text.trim_end());
+        self.text.push_str(&text::without_commands(text.trim_end()));
         self.text.push('\n');
     }
 

@@ -188,8 +188,13 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// Text from outside in a log that a CI system reads along: besides, nothing in it is a command to
 /// that system (`::error::`, `##[error]`, `##vso[`), wherever a line breaks.
 pub fn harmless(text: &str) -> String {
+    without_commands(&visible(text))
+}
+
+/// The same of text that is whole otherwise: colours and line breaks stay.
+pub fn without_commands(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in visible(text).chars() {
+    for c in text.chars() {
         if matches!(c, ':' | '#') && out.ends_with(c) {
             // Joins words, is not seen, and is no part of a command.
             out.push('\u{2060}');
