@@ -45,7 +45,7 @@ impl Shown for Run {
         let mut run = Run::usual();
         run.events.truncate(62);
         if let Some(Event::SampleFinished { sample }) = run.events.last_mut() {
-            sample.phases.truncate(1);
+            sample.phases.edit(|rows| rows.truncate(1));
             report_support::spoil(sample, Status::Interrupted, "the run was interrupted", None);
         }
         run.end(breakeven::model::event::Ending::Interrupted, "stopped by SIGINT");
@@ -254,7 +254,7 @@ fn a_run_that_slows_down_says_so() {
     let drifts = |slower: f64| {
         let run = Run::new(8, |sample| {
             let by = 1.0 + slower * f64::from(sample.round);
-            sample.phases.iter_mut().for_each(|row| row.duration_s *= by);
+            sample.phases.edit(|rows| rows.iter_mut().for_each(|row| row.duration_s *= by));
         });
         let findings = proof::run_level(&run.plan, &run.events);
         let drift = findings.into_iter().find(|finding| finding.id == "drift");

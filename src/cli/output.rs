@@ -40,9 +40,12 @@ pub fn replace(path: &Path, text: &str) -> Result<(), CliError> {
 
 /// Writes the report of a run.
 pub fn show(published: &Published, dir: &Path) -> Result<(), CliError> {
-    let model = Model::new(&published.plan, &published.events, &published.decision)
-        .map_err(RunError::from)?;
-    data(&report::terminal(&model, style(), dir))
+    show_model(&published.model().map_err(RunError::from)?, dir)
+}
+
+/// Writes the report of a model.
+pub fn show_model(model: &Model<'_>, dir: &Path) -> Result<(), CliError> {
+    data(&report::terminal(model, style(), dir))
 }
 
 /// Whether an environment variable is set to something.

@@ -2,7 +2,8 @@
 
 use super::exit::Exit;
 use super::{CliError, output};
-use crate::run::{self, Published};
+use crate::report::{self, Model};
+use crate::run::{self, RunError};
 use std::path::PathBuf;
 
 /// Makes every report of a run again from its journal, and shows the one for the terminal.
@@ -23,42 +24,40 @@ pub struct Args {
 
 /// Carries it out.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
-    let published = run::publish(&args.run_dir)?;
+    let published = run::recorded(&args.run_dir)?;
+    let model = published.model().map_err(RunError::from)?;
+    report::write_model(&model, &args.run_dir).map_err(RunError::from)?;
     if published.torn {
         output::message("warning: the journal's last line was torn by a kill and is left out");
     }
-    output::show(&published, &args.run_dir)?;
-    more(args, &published)?;
+    output::show_model(&model, &args.run_dir)?;
+    more(args, &model)?;
     Ok(Exit::Done)
 }
 
 /// What only a build with the features can do.
-fn more(args: &Args, published: &Published) -> Result<(), CliError> {
+fn more(args: &Args, model: &Model<'_>) -> Result<(), CliError> {
     #[cfg(feature = "openmetrics")]
     if let Some(path) = &args.openmetrics {
-        openmetrics(path, published)?;
+        openmetrics(path, model)?;
     }
     #[cfg(feature = "otlp")]
     if let Some(url) = &args.otlp {
-        otlp(url, published)?;
+        otlp(url, model)?;
     }
-    let _ = (args, published);
+    let _ = (args, model);
     Ok(())
 }
 
 #[cfg(feature = "openmetrics")]
-fn openmetrics(path: &std::path::Path, published: &Published) -> Result<(), CliError> {
-    let Published { plan, events, decision, .. } = published;
-    let model = crate::report::Model::new(plan, events, decision).map_err(run::RunError::from)?;
-    let text = crate::report::openmetrics(&model).map_err(run::RunError::from)?;
+fn openmetrics(path: &std::path::Path, model: &Model<'_>) -> Result<(), CliError> {
+    let text = report::openmetrics(model).map_err(RunError::from)?;
     output::replace(path, &text)
 }
 
 #[cfg(feature = "otlp")]
-fn otlp(url: &str, published: &Published) -> Result<(), CliError> {
+fn otlp(url: &str, model: &Model<'_>) -> Result<(), CliError> {
     use crate::otlp::{DEFAULT_ENDPOINT, ENDPOINT_VARIABLE, HEADERS_VARIABLE, requests, send};
-    let Published { plan, events, decision, .. } = published;
-    let model = crate::report::Model::new(plan, events, decision).map_err(run::RunError::from)?;
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = match url {
         "" => variable(ENDPOINT_VARIABLE).unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned()),
@@ -66,7 +65,7 @@ fn otlp(url: &str, published: &Published) -> Result<(), CliError> {
     };
     let headers = variable(HEADERS_VARIABLE).unwrap_or_default();
     let jobs = model.samples.len();
-    let requests = requests(plan, &model.samples);
+    let requests = requests(model.plan, &model.samples);
     super::runtime()?.block_on(send(&endpoint, &headers, requests))?;
     output::message(&format!("sent {jobs} jobs as spans to {endpoint}"));
     Ok(())

@@ -63,15 +63,15 @@ fn events(
                 operation: "build".to_owned(),
                 duration_s: seconds(round, position, cell),
                 within: false,
-                ..recorded.phases[0].clone()
+                ..recorded.phases.records()[0].clone()
             };
             events.push(Event::SampleFinished {
                 sample: Box::new(Sample {
                     sample: events.len() as u32 + 1,
                     round,
-                    cell: cell.clone(),
+                    cell: cell.clone().into(),
                     status: Status::Ok,
-                    phases: vec![build],
+                    phases: vec![build].into(),
                     ..recorded.clone()
                 }),
             });

@@ -155,7 +155,10 @@ pub(super) fn sentences_of(decision: &Decision, scope: &[Weighted]) -> Vec<Strin
 }
 
 /// What every A/A cell of a plan shows, savings left aside. Pure.
-pub fn resolutions(plan: &Plan, samples: &[Sample]) -> Vec<Resolution> {
+pub fn resolutions<'a>(
+    plan: &Plan,
+    samples: impl IntoIterator<Item = &'a Sample>,
+) -> Vec<Resolution> {
     let bootstrap = Bootstrap::new(plan.seed);
     of_decider(&Decider { plan, measured: Measured::new(samples), bootstrap, looks: None }, &[])
 }

@@ -104,7 +104,10 @@ pub(super) fn disturbed(plan: &Plan, measured: &Measured<'_>) -> Vec<Disturbed> 
                 .filter(|finding| finding.is_disturbance())
                 .map(|finding| format!("{}: {}", finding.id, finding.detail))
                 .collect();
-            let own = [|sample: &Sample| sample.noise?.cpu, |sample: &Sample| sample.noise?.io];
+            let own = [
+                |sample: &Sample| sample.noise.as_ref()?.cpu,
+                |sample: &Sample| sample.noise.as_ref()?.io,
+            ];
             for ((what, typical), own) in waits.iter().zip(own) {
                 if let Some((own, typical)) = own(sample).zip(*typical)
                     && own - typical > MORE_WAITING
@@ -127,7 +130,7 @@ pub(super) fn disturbed(plan: &Plan, measured: &Measured<'_>) -> Vec<Disturbed> 
 }
 
 fn typical(samples: &[&Sample], share: impl Fn(&Noise) -> Option<f64>) -> Option<f64> {
-    let shares = samples.iter().filter_map(|sample| share(sample.noise.as_ref()?));
+    let shares = samples.iter().filter_map(|sample| share(sample.noise.as_deref()?));
     let shares = Values::new(shares).ok()?;
     (shares.count() >= TYPICAL_FROM).then(|| shares.median())
 }
@@ -136,18 +139,18 @@ fn typical(samples: &[&Sample], share: impl Fn(&Noise) -> Option<f64>) -> Option
 /// makes from what is left.
 pub(super) fn disturbance(
     plan: &Plan,
-    samples: &[Sample],
+    samples: &[&Sample],
     measured: &Measured<'_>,
     with: &[Weighted],
-    without: impl FnOnce(&[Sample]) -> Vec<Weighted>,
+    without: impl FnOnce(Vec<&Sample>) -> Vec<Weighted>,
 ) -> Disturbance {
     let mut disturbance = Disturbance { samples: disturbed(plan, measured), verdicts: Vec::new() };
     if disturbance.samples.is_empty() {
         return disturbance;
     }
     let numbers = disturbance.numbers();
-    let left: Vec<Sample> =
-        samples.iter().filter(|sample| !numbers.contains(&sample.sample)).cloned().collect();
+    let left: Vec<&Sample> =
+        samples.iter().copied().filter(|sample| !numbers.contains(&sample.sample)).collect();
     let verdict = |(with, without): (&Weighted, Weighted)| {
         let verdict = with.saving.as_ref()?.verdict;
         (verdict != Verdict::Baseline).then(|| WithAndWithout {
@@ -160,6 +163,6 @@ pub(super) fn disturbance(
             without: without.saving,
         })
     };
-    disturbance.verdicts = with.iter().zip(without(&left)).filter_map(verdict).collect();
+    disturbance.verdicts = with.iter().zip(without(left)).filter_map(verdict).collect();
     disturbance
 }

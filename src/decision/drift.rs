@@ -1,10 +1,10 @@
 //! Whether the machine changed over a run.
 
-use crate::model::{CellKey, Sample};
+use crate::model::{Sample, sample};
 use crate::stats::{Values, trend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// The chance of a false alarm that a run may have before its drift, or that its baseline differs
 /// from itself, is said.
@@ -45,29 +45,21 @@ impl Drift {
     }
 }
 
-/// A cell on a machine.
-type Place = (Option<u32>, CellKey);
-
 /// The drift over at least three rounds; samples of the warm-up round and those that do not count
 /// are left out.
 pub fn drift<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Option<Drift> {
     // Machines of a merged run are not alike: each is held against itself.
-    let mut cells: HashMap<Place, Vec<(u32, f64)>> = HashMap::new();
-    for sample in samples.into_iter().filter(|sample| sample.round > 0 && sample.counts()) {
-        let seconds = sample.total_s();
-        if seconds > 0.0 && seconds.is_finite() {
-            cells
-                .entry((sample.machine, sample.cell.key()))
-                .or_default()
-                .push((sample.round, seconds.ln()));
-        }
-    }
+    let counted = samples.into_iter().filter(|sample| sample.round > 0 && sample.counts());
     let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for samples in cells.values() {
+    for samples in sample::by_place(counted) {
+        let seconds = samples.iter().map(|sample| (sample.round, sample.total_s()));
+        let usable = seconds.filter(|(_, seconds)| *seconds > 0.0 && seconds.is_finite());
+        let samples: Vec<(u32, f64)> =
+            usable.map(|(round, seconds)| (round, seconds.ln())).collect();
         let Ok(logs) = Values::new(samples.iter().map(|(_, log)| *log)) else { continue };
         let median = logs.median();
         for (round, log) in samples {
-            rounds.entry(*round).or_default().push(log - median);
+            rounds.entry(round).or_default().push(log - median);
         }
     }
     let medians: Vec<f64> = rounds

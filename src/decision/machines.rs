@@ -102,28 +102,28 @@ impl Machines {
 /// Looks at each machine by itself. `weighted` is what all of them say together.
 pub(super) fn machines(
     decider: &Decider<'_>,
-    samples: &[Sample],
+    samples: &[&Sample],
     weighted: &[Weighted],
 ) -> Machines {
     if decider.plan.machines.is_none() {
         return Machines::default();
     }
     let numbers: BTreeSet<u32> = samples.iter().filter_map(|sample| sample.machine).collect();
-    let standing: Vec<&Sample> = sample::standing(samples);
+    let standing: Vec<&Sample> = sample::standing(samples.iter().copied());
     let mut each = Vec::new();
     let mut savings: Vec<Vec<Option<OwnSaving>>> = vec![Vec::new(); weighted.len()];
     for number in numbers {
-        let own: Vec<Sample> = standing
+        let own: Vec<&Sample> = standing
             .iter()
+            .copied()
             .filter(|sample| sample.machine == Some(number) && sample.round > 0)
-            .map(|sample| (*sample).clone())
             .collect();
         let rounds: BTreeSet<u32> =
             own.iter().filter(|sample| sample.counts()).map(|sample| sample.round).collect();
         let not_ok = own.iter().filter(|sample| !sample.counts()).count();
         let alone = Decider {
             plan: decider.plan,
-            measured: Measured::new(&own),
+            measured: Measured::new(own.iter().copied()),
             bootstrap: decider.bootstrap.over_machines(None),
             looks: None,
         };

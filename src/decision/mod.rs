@@ -273,12 +273,17 @@ impl Decision {
 /// Decides from samples that are recorded under a plan. Pure: the same input gives the same output,
 /// whatever the order of the samples. What was not measured, was measured in the warm-up round, or
 /// is not `ok` influences nothing but the counts of invalid and failed samples.
-pub fn decide(plan: &Plan, samples: &[Sample]) -> Decision {
+pub fn decide<'a>(plan: &Plan, samples: impl IntoIterator<Item = &'a Sample>) -> Decision {
     decide_by(plan, samples, Bootstrap::new(plan.seed).over_machines(plan.machines))
 }
 
-fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision {
-    let decider = Decider::new(plan, samples, bootstrap);
+fn decide_by<'a>(
+    plan: &Plan,
+    samples: impl IntoIterator<Item = &'a Sample>,
+    bootstrap: Bootstrap,
+) -> Decision {
+    let samples = sample::standing(samples);
+    let decider = Decider::new(plan, samples.iter().copied(), bootstrap);
     let mut decision = Decision {
         baseline: plan.baseline.clone(),
         rounds: decider.rounds(),
@@ -289,7 +294,7 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         trade: Vec::new(),
         disturbance: Disturbance::default(),
         resolution: Vec::new(),
-        drift: drift(sample::standing(samples)),
+        drift: drift(samples.iter().copied()),
         machines: Machines::default(),
         sequential: decider.looks.as_ref().map(Looks::in_short),
     };
@@ -301,11 +306,11 @@ fn decide_by(plan: &Plan, samples: &[Sample], bootstrap: Bootstrap) -> Decision 
         );
         decision.weighted.extend(decider.weighted(&scope, &cells, &mix));
     }
-    let without = |left: &[Sample]| Decider::new(plan, left, bootstrap).mixed();
+    let without = |left: Vec<&Sample>| Decider::new(plan, left, bootstrap).mixed();
     decision.disturbance =
-        disturbance::disturbance(plan, samples, &decider.measured, &decision.weighted, without);
+        disturbance::disturbance(plan, &samples, &decider.measured, &decision.weighted, without);
     decision.resolution = again::of_decider(&decider, &decision.weighted);
-    decision.machines = machines::machines(&decider, samples, &decision.weighted);
+    decision.machines = machines::machines(&decider, &samples, &decision.weighted);
     decision.link_models = links::link_models(&decider);
     decision.deploys = deploy::deploys(&decider);
     decision.trade = deploy::trade(plan, &decision);
@@ -322,7 +327,11 @@ struct Decider<'a> {
 }
 
 impl<'a> Decider<'a> {
-    fn new(plan: &'a Plan, samples: &'a [Sample], bootstrap: Bootstrap) -> Self {
+    fn new(
+        plan: &'a Plan,
+        samples: impl IntoIterator<Item = &'a Sample>,
+        bootstrap: Bootstrap,
+    ) -> Self {
         let measured = Measured::new(samples);
         let looks = Looks::of(plan, looks::last_round(plan, &measured));
         Self { plan, measured, bootstrap, looks }

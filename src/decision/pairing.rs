@@ -4,7 +4,8 @@ use super::joint::ByRound;
 use crate::model::plan::Competitor;
 use crate::model::{Builder, Cell, CellKey, Plan, Sample, State, Status, sample};
 use crate::strategy::{self, STRATEGIES};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// What is decided on its own: one workload on one link and engine.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,36 +86,51 @@ pub(super) fn baseline_for(plan: &Plan, cells: &[&Cell], own: Builder) -> Option
 }
 
 /// Samples by cell. Those of the warm-up round are not in it.
-pub(super) struct Measured<'a>(HashMap<CellKey, Vec<&'a Sample>>);
+pub(super) struct Measured<'a>(HashMap<CellKey, OfCell<'a>>);
+
+/// What was measured of one cell.
+struct OfCell<'a> {
+    statuses: BTreeMap<Status, usize>,
+    counted: Vec<&'a Sample>,
+    totals: ByRound<1>,
+}
 
 impl<'a> Measured<'a> {
     /// Sorts samples into cells; the order of the input does not matter.
-    pub(super) fn new(samples: &'a [Sample]) -> Self {
-        let mut by_cell: HashMap<CellKey, Vec<&Sample>> = HashMap::new();
-        for sample in sample::standing(samples.iter().filter(|sample| sample.round > 0)) {
-            by_cell.entry(sample.cell.key()).or_default().push(sample);
-        }
-        Self(by_cell)
+    pub(super) fn new(samples: impl IntoIterator<Item = &'a Sample>) -> Self {
+        let counted = samples.into_iter().filter(|sample| sample.round > 0);
+        let groups = sample::by_cell(sample::standing(counted));
+        let of_cell = |(cell, samples): (&Arc<Cell>, Vec<&'a Sample>)| {
+            let mut statuses = BTreeMap::new();
+            for sample in &samples {
+                *statuses.entry(sample.status).or_default() += 1;
+            }
+            let mut counted = samples;
+            counted.retain(|sample| sample.counts() && sample.total_s().is_finite());
+            let totals = counted.iter().map(|sample| (sample.round, [sample.total_s()])).collect();
+            (cell.key(), OfCell { statuses, counted, totals })
+        };
+        Self(groups.into_iter().map(of_cell).collect())
     }
 
     /// Samples of a cell that count, at most one a round: of several, as a resumed run leaves
     /// them, the one that stands ([`sample::standing`]).
     pub(super) fn counted(&self, cell: &Cell) -> Vec<&'a Sample> {
-        self.of(cell).filter(|sample| sample.counts() && sample.total_s().is_finite()).collect()
+        self.of(cell).map(|of| of.counted.clone()).unwrap_or_default()
     }
 
     /// How many samples of a cell have this status.
     pub(super) fn with_status(&self, cell: &Cell, status: Status) -> usize {
-        self.of(cell).filter(|sample| sample.status == status).count()
+        self.of(cell).and_then(|of| of.statuses.get(&status)).copied().unwrap_or(0)
     }
 
     /// Seconds of the whole job by round, of the samples that count.
     pub(super) fn totals(&self, cell: &Cell) -> ByRound<1> {
-        self.counted(cell).into_iter().map(|sample| (sample.round, [sample.total_s()])).collect()
+        self.of(cell).map(|of| of.totals.clone()).unwrap_or_default()
     }
 
-    fn of(&self, cell: &Cell) -> impl Iterator<Item = &'a Sample> {
-        self.0.get(&cell.key()).into_iter().flatten().copied()
+    fn of(&self, cell: &Cell) -> Option<&OfCell<'a>> {
+        self.0.get(&cell.key())
     }
 }
 

@@ -3,7 +3,7 @@ use crate::model::plan::{
     ArchivePlan, Availability, Candidate, Change, CommitPlan, EnginePlan, Limits, LinkPlan,
     PLAN_VERSION, RegistryPlan, Relevance, Revision,
 };
-use crate::model::{PhaseRecord, PullMode, Status, StepRecord};
+use crate::model::{PhaseRecord, PullMode, Status, StepRecord, Steps};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -118,11 +118,13 @@ fn sample(number: u32, round: u32, cell: &Cell, build_s: f64) -> Sample {
         round,
         position: 0,
         machine: None,
-        cell: cell.clone(),
+        cell: cell.clone().into(),
         status: Status::Ok,
         reason: String::new(),
-        phases: vec![phase(Phase::Build, build_s, None), phase(Phase::Build, 0.1, Some("export"))],
-        steps: Vec::new(),
+        phases: [phase(Phase::Build, build_s, None), phase(Phase::Build, 0.1, Some("export"))]
+            .into_iter()
+            .collect(),
+        steps: Steps::default(),
         cache_source: String::new(),
         image_bytes: None,
         workspace_hash: String::new(),
@@ -273,7 +275,7 @@ fn a_cell_without_samples_is_named_and_hides_the_mix() {
     let lost = cell("deps", "main", "pull", Builder::Classic);
     let without = |lost: &Cell| {
         let mut samples = samples(&plan, 6, typical);
-        samples.retain(|sample| sample.cell != *lost);
+        samples.retain(|sample| *sample.cell != *lost);
         decide(&plan, &samples)
     };
     let decision = without(&lost);
@@ -339,7 +341,7 @@ fn hits_sources_and_bytes_are_of_samples_that_count() {
     {
         let mut sample = sample(round, round, &pull, 1.0);
         sample.steps = (0..2).map(|at| step(at, at < hits)).collect();
-        sample.phases[0].bytes_down = bytes;
+        sample.phases.edit(|rows| rows[0].bytes_down = bytes);
         sample.cache_source = "main".to_owned();
         samples.push(sample);
     }
@@ -482,11 +484,13 @@ fn modelled(plan: &Plan, rounds: u32, noisy: f64, of: impl Fn(&Cell) -> Made) ->
             + 8e6 * down / link.down_bps.unwrap()
             + 8e6 * up / link.up_bps.unwrap()
             + r * link.rtt_s;
-        let row = &mut sample.phases[0];
-        row.duration_s = seconds * (1.0 + noisy * 2.0 * noise(&sample.cell, sample.round));
-        row.bytes_down = Some((down * 1e6) as u64);
-        row.bytes_up = Some((up * 1e6) as u64);
-        row.requests = Some(9);
+        let seconds = seconds * (1.0 + noisy * 2.0 * noise(&sample.cell, sample.round));
+        sample.phases.edit(|rows| {
+            rows[0].duration_s = seconds;
+            rows[0].bytes_down = Some((down * 1e6) as u64);
+            rows[0].bytes_up = Some((up * 1e6) as u64);
+            rows[0].requests = Some(9);
+        });
     }
     samples
 }
@@ -563,7 +567,7 @@ fn too_few_links_and_a_model_that_misses_are_not_drawn() {
     let mut samples = modelled(&plan, 6, 0.01, cold_or_pull);
     for sample in samples.iter_mut().filter(|sample| sample.cell.strategy == "pull") {
         let link = plan.links[&sample.cell.link];
-        sample.phases[0].duration_s -= 8e6 * 25.0 / link.down_bps.unwrap();
+        sample.phases.edit(|rows| rows[0].duration_s -= 8e6 * 25.0 / link.down_bps.unwrap());
     }
     let decision = decide(&plan, &samples);
     let model = over_mix_of_links(&decision, "pull");
@@ -617,10 +621,10 @@ fn deploy_and_trade_come_from_what_a_cold_job_pushes() {
     let mut samples = modelled(&plan, 5, 0.0, cold_or_pull);
     for sample in &mut samples {
         sample.image_bytes = Some(90_000_000);
-        let mut push = sample.phases[0].clone();
+        let mut push = sample.phases.records()[0].clone();
         push.phase = Phase::Push;
         push.bytes_up = Some(if sample.round == 1 { 25_000_000 } else { 24_000_000 });
-        sample.phases.push(push);
+        sample.phases.edit(|rows| rows.push(push));
     }
     let decision = decide(&plan, &samples);
     let [deploy] = decision.deploys.as_slice() else { panic!("{:?}", decision.deploys) };
@@ -634,7 +638,7 @@ fn deploy_and_trade_come_from_what_a_cold_job_pushes() {
     plan.cells.extend(plan.cells.iter().map(single).collect::<Vec<_>>());
     let more: Vec<Sample> = samples
         .iter()
-        .map(|sample| Sample { cell: single(&sample.cell), ..sample.clone() })
+        .map(|sample| Sample { cell: single(&sample.cell).into(), ..sample.clone() })
         .collect();
     samples.extend(more);
     let stage = crate::model::plan::StageLayout::default();

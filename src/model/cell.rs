@@ -1,8 +1,14 @@
 //! What is measured: the axes of a run.
 
-use serde::{Deserialize, Serialize};
+use super::shared::Table;
+use foldhash::fast::RandomState;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
 
 /// The program that turns a Dockerfile into an image.
 #[derive(
@@ -176,4 +182,41 @@ impl Cell {
     pub fn competitor(&self) -> String {
         format!("{} ({})", self.strategy, self.builder)
     }
+}
+
+/// Numbers of cells, from 0 in the order in which they are first met.
+#[derive(Debug, Default)]
+pub struct CellNumbers<'a> {
+    numbers: HashMap<&'a Cell, usize, RandomState>,
+    /// The same by where a cell lies, which is quicker to look up than its names.
+    places: HashMap<usize, usize, RandomState>,
+}
+
+impl<'a> CellNumbers<'a> {
+    /// The number of a cell.
+    pub fn of(&mut self, cell: &'a Arc<Cell>) -> usize {
+        let numbers = &mut self.numbers;
+        *self.places.entry(Arc::as_ptr(cell).addr()).or_insert_with(|| {
+            let next = numbers.len();
+            *numbers.entry(cell).or_insert(next)
+        })
+    }
+}
+
+/// Writes a shared cell as a cell.
+pub(super) fn as_it_is<S: Serializer>(cell: &Arc<Cell>, serializer: S) -> Result<S::Ok, S::Error> {
+    cell.as_ref().serialize(serializer)
+}
+
+thread_local! {
+    static CELLS: RefCell<Table<Cell>> = RefCell::default();
+}
+
+/// Reads a cell and shares it with other samples of the same one.
+pub(super) fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Cell>, D::Error> {
+    let cell = Cell::deserialize(deserializer)?;
+    Ok(CELLS.with_borrow_mut(|known| {
+        let hash = |mut hasher: &mut dyn std::hash::Hasher| cell.hash(&mut hasher);
+        known.get(hash, |known| *known == cell, || Arc::new(cell.clone()))
+    }))
 }

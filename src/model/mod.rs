@@ -12,8 +12,10 @@ pub mod noise;
 pub mod plan;
 pub mod prices;
 pub mod reference;
+pub mod rows;
 pub mod sample;
 pub mod shard;
+mod shared;
 pub mod step;
 
 pub use cell::{Builder, Cell, CellKey, State};
@@ -26,6 +28,7 @@ pub use noise::Noise;
 pub use plan::Plan;
 pub use prices::{Prices, Rounding};
 pub use reference::{ArchiveName, ImageRef};
+pub use rows::{PhaseRow, Phases, StepRow, Steps};
 pub use sample::{PhaseRecord, Sample, Status, StepRecord};
 pub use shard::Shard;
 pub use step::{BuildStep, CacheExport, CacheMode, Phase, PullMode, Sources, Step};

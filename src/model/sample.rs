@@ -1,12 +1,15 @@
 //! One measured run of a cell.
 
-use super::cell::Cell;
+use super::cell::{self, Cell, CellNumbers};
 use super::finding::Finding;
 use super::noise::Noise;
+use super::rows::{PhaseRow, Phases, Steps};
 use super::step::Phase;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// What became of a sample.
 #[derive(
@@ -100,9 +103,13 @@ pub struct StepRecord {
 impl StepRecord {
     /// Whether the instruction makes file system content (`RUN`, `COPY`, `ADD`).
     pub fn makes_content(&self) -> bool {
-        let word = self.instruction.split_whitespace().next().unwrap_or_default();
-        ["RUN", "COPY", "ADD"].iter().any(|known| word.eq_ignore_ascii_case(known))
+        makes_content(&self.instruction)
     }
+}
+
+pub(super) fn makes_content(instruction: &str) -> bool {
+    let word = instruction.split_whitespace().next().unwrap_or_default();
+    ["RUN", "COPY", "ADD"].iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// One measured run of a cell.
@@ -118,16 +125,17 @@ pub struct Sample {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<u32>,
     /// The cell.
-    pub cell: Cell,
+    #[serde(serialize_with = "cell::as_it_is", deserialize_with = "cell::shared")]
+    pub cell: Arc<Cell>,
     /// What became of it.
     pub status: Status,
     /// Why it is not `ok`; empty if it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Every request in order.
-    pub phases: Vec<PhaseRecord>,
+    pub phases: Phases,
     /// Every instruction in order.
-    pub steps: Vec<StepRecord>,
+    pub steps: Steps,
     /// The candidate or reference that really served as the cache source; empty if none did.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cache_source: String,
@@ -147,7 +155,7 @@ pub struct Sample {
     pub overhead_s: f64,
     /// What the machine did during the job; absent where nothing was measured or read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub noise: Option<Noise>,
+    pub noise: Option<Box<Noise>>,
     /// What was noticed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
@@ -172,7 +180,7 @@ impl Sample {
     /// Seconds that the job spent only on leaving its cache behind: `save`, `store`, and the cache
     /// exports that the builder timed. `None` if it has none of them.
     pub fn leaving_s(&self) -> Option<f64> {
-        let leaves = |row: &&PhaseRecord| {
+        let leaves = |row: &PhaseRow<'_>| {
             matches!(row.phase, Phase::Save | Phase::Store)
                 || (row.within && row.operation == "cache export")
         };
@@ -195,8 +203,8 @@ impl Sample {
 
     fn instructions(&self) -> BTreeMap<(&str, u32), bool> {
         let mut all = BTreeMap::new();
-        for step in &self.steps {
-            *all.entry((step.stage.as_str(), step.step)).or_insert(true) &= step.hit;
+        for step in self.steps.iter() {
+            *all.entry((step.stage, step.step)).or_insert(true) &= step.hit;
         }
         all
     }
@@ -231,16 +239,42 @@ pub fn standing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<&'a Sa
         Status::Invalid | Status::Failed => 1,
         Status::Interrupted => 0,
     };
-    let mut standing: HashMap<(Option<u32>, u32, &Cell), &Sample> = HashMap::new();
+    let mut cells = CellNumbers::default();
+    let place = |sample: &'a Sample| {
+        let better = (Reverse(rank(sample)), Reverse(sample.sample));
+        ((sample.machine, sample.round, cells.of(&sample.cell)), better, sample)
+    };
+    let mut placed: Vec<_> = samples.into_iter().map(place).collect();
+    placed.sort_by_key(|(place, better, _)| (*place, *better));
+    placed.dedup_by_key(|(place, ..)| *place);
+    placed.sort_by_key(|(_, (_, number), _)| Reverse(*number));
+    placed.into_iter().map(|(.., sample)| sample).collect()
+}
+
+/// Samples by their cells and the machines that they were measured on.
+pub fn by_place<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<Vec<&'a Sample>> {
+    let mut cells = CellNumbers::default();
+    let mut groups: BTreeMap<(Option<u32>, usize), Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
-        let known = standing.entry((sample.machine, sample.round, &sample.cell)).or_insert(sample);
-        if (rank(sample), sample.sample) > (rank(known), known.sample) {
-            *known = sample;
+        groups.entry((sample.machine, cells.of(&sample.cell))).or_default().push(sample);
+    }
+    groups.into_values().collect()
+}
+
+/// Samples by their cells, in the order in which these are first met.
+pub fn by_cell<'a>(
+    samples: impl IntoIterator<Item = &'a Sample>,
+) -> Vec<(&'a Arc<Cell>, Vec<&'a Sample>)> {
+    let mut cells = CellNumbers::default();
+    let mut groups: Vec<(&Arc<Cell>, Vec<&Sample>)> = Vec::new();
+    for sample in samples {
+        let number = cells.of(&sample.cell);
+        match groups.get_mut(number) {
+            Some((_, group)) => group.push(sample),
+            None => groups.push((&sample.cell, vec![sample])),
         }
     }
-    let mut standing: Vec<&Sample> = standing.into_values().collect();
-    standing.sort_by_key(|sample| sample.sample);
-    standing
+    groups
 }
 
 fn sum_counted(counted: impl Iterator<Item = u64>) -> Option<u64> {
@@ -269,11 +303,11 @@ mod tests {
             round,
             position: 0,
             machine: None,
-            cell,
+            cell: cell.into(),
             status,
             reason: String::new(),
-            phases: Vec::new(),
-            steps: Vec::new(),
+            phases: Phases::default(),
+            steps: Steps::default(),
             cache_source: String::new(),
             image_bytes: None,
             workspace_hash: String::new(),

@@ -5,7 +5,7 @@
 //! timed nowhere is not shown, and of stages that a builder ran side by side each begins where the
 //! build does.
 
-use crate::model::{Phase, Plan, Sample, StepRecord};
+use crate::model::{Phase, Plan, Sample, StepRow};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -94,17 +94,17 @@ impl<'a> Job<'a> {
         let mut spans = vec![job];
         let (mut at, mut builds, mut build) = (0.0, 0, (String::new(), 0.0));
         let mut part_at = 0.0;
-        for row in &sample.phases {
+        for row in sample.phases.iter() {
             let path = format!("phase {}", row.seq);
             let (parent, from) = match row.within {
                 true => (build.0.as_str(), part_at),
                 false => ("job", at),
             };
             let mut span = self.span(&path, parent, (from, row.duration_s));
-            span.name = if row.within { row.operation.clone() } else { row.phase.to_string() };
+            span.name = if row.within { row.operation.to_owned() } else { row.phase.to_string() };
             span.attributes = vec![
-                text("breakeven.operation", &row.operation),
-                text("breakeven.reference", &row.reference),
+                text("breakeven.operation", row.operation),
+                text("breakeven.reference", row.reference),
             ];
             let moved = [("down", row.bytes_down), ("up", row.bytes_up)];
             span.attributes.extend(moved.into_iter().filter_map(|(way, bytes)| {
@@ -135,20 +135,20 @@ impl<'a> Job<'a> {
     fn steps(&self, build: u32, parent: &(String, f64)) -> Vec<Span> {
         let mut stages: BTreeMap<&str, f64> = BTreeMap::new();
         let of_build = self.sample.steps.iter().filter(|step| step.build == build);
-        let span = |step: &StepRecord, from: f64| {
+        let span = |step: StepRow<'_>, from: f64| {
             let path = format!("{} step {} {}", parent.0, step.stage, step.step);
             let mut span = self.span(&path, &parent.0, (from, step.duration_s.unwrap_or(0.0)));
             span.name = format!("step {}/{}", step.stage, step.step);
             span.attributes = vec![
-                text("breakeven.stage", &step.stage),
-                text("breakeven.instruction", &step.instruction),
+                text("breakeven.stage", step.stage),
+                text("breakeven.instruction", step.instruction),
                 yes_or_no("breakeven.hit", step.hit),
             ];
             span
         };
         of_build
             .map(|step| {
-                let at = stages.entry(&step.stage).or_insert(parent.1);
+                let at = stages.entry(step.stage).or_insert(parent.1);
                 let from = *at;
                 *at += step.duration_s.unwrap_or(0.0);
                 span(step, from)

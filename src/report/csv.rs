@@ -3,7 +3,11 @@
 //! Names are written exactly as they are: the quoting of CSV takes care of any character.
 
 use super::{Format, Model, ReportError, ReportFile};
-use crate::model::{Phase, Sample, Status};
+use crate::model::{Phase, Plan, Sample, Status};
+use rayon::prelude::*;
+use std::fmt::{Display, Write as _};
+use std::io::Write;
+use std::path::Path;
 
 /// The rows of `FORMATS` for CSV.
 pub(super) const FORMAT: Format = Format {
@@ -11,6 +15,7 @@ pub(super) const FORMAT: Format = Format {
     files: &["samples.csv", "phases.csv", "steps.csv"],
     summary: "every sample, request and instruction as measured",
     render,
+    stream: Some(stream),
 };
 
 const BEFORE_PHASES: [&str; 15] = [
@@ -59,119 +64,233 @@ const PHASES: [&str; 9] = [
 ];
 const STEPS: [&str; 7] = ["run", "sample", "stage", "step", "instruction", "hit", "duration_s"];
 
+/// One of the files.
+struct Table {
+    file: &'static str,
+    header: fn(&Plan, &mut Row) -> Result<(), ::csv::Error>,
+    rows: fn(&Plan, &Sample, &mut Row) -> Result<(), ::csv::Error>,
+}
+
+static TABLES: [Table; 3] = [
+    Table { file: "samples.csv", header: samples_header, rows: sample_row },
+    Table { file: "phases.csv", header: |_, row| row.header(&PHASES), rows: phase_rows },
+    Table { file: "steps.csv", header: |_, row| row.header(&STEPS), rows: step_rows },
+];
+
 fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
-    let run = &model.plan.run;
+    let file = |table: &Table| {
+        let mut bytes = Vec::new();
+        stream(model, table.file, &mut bytes)?;
+        Ok(ReportFile { path: table.file.into(), bytes })
+    };
+    TABLES.iter().map(file).collect()
+}
+
+/// Samples whose rows one thread makes at once.
+const PART: usize = 4_096;
+/// Samples whose rows are in memory at once.
+const PIECE: usize = 16 * PART;
+
+fn stream(model: &Model<'_>, name: &str, out: &mut dyn Write) -> Result<(), ReportError> {
+    let fault = |cause: ::csv::Error| ReportError::format(name, cause);
+    let Some(table) = TABLES.iter().find(|table| table.file == name) else { return Ok(()) };
+    let mut head = Row::default();
+    (table.header)(model.plan, &mut head).map_err(fault)?;
+    let mut made = vec![head.finish().map_err(fault)?];
+    let mut pieces = model.samples.chunks(PIECE);
+    while !made.is_empty() {
+        let next = pieces.next().unwrap_or_default();
+        for bytes in &made {
+            out.write_all(bytes).map_err(|source| super::unwritten(Path::new(name), source))?;
+        }
+        made = rows(table, model.plan, next).map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// The rows of some samples, made on all cores, in order.
+fn rows(table: &Table, plan: &Plan, samples: &[&Sample]) -> Result<Vec<Vec<u8>>, ::csv::Error> {
+    let part = |samples: &[&Sample]| {
+        let mut row = Row::default();
+        samples.iter().try_for_each(|sample| (table.rows)(plan, sample, &mut row))?;
+        row.finish()
+    };
+    samples.par_chunks(PART).map(part).collect()
+}
+
+/// Rows that are being made, field by field.
+struct Row {
+    writer: ::csv::Writer<Vec<u8>>,
+    /// A number while it is put into digits.
+    digits: String,
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Self { writer: ::csv::Writer::from_writer(Vec::new()), digits: String::new() }
+    }
+}
+
+impl Row {
+    fn header<H: AsRef<[u8]>>(&mut self, names: &[H]) -> Result<(), ::csv::Error> {
+        self.writer.write_record(names)
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), ::csv::Error> {
+        self.writer.write_field(text)
+    }
+
+    fn texts<const N: usize>(&mut self, texts: [&str; N]) -> Result<(), ::csv::Error> {
+        texts.into_iter().try_for_each(|text| self.text(text))
+    }
+
+    /// A field that is empty where there is nothing.
+    fn shown(&mut self, value: Option<impl Display>) -> Result<(), ::csv::Error> {
+        self.digits.clear();
+        if let Some(value) = value {
+            // Writing to a string does not fail.
+            let _ = write!(self.digits, "{value}");
+        }
+        self.writer.write_field(&self.digits)
+    }
+
+    fn seconds(&mut self, value: Option<f64>) -> Result<(), ::csv::Error> {
+        self.digits.clear();
+        if let Some(value) = value {
+            push_seconds(&mut self.digits, value);
+        }
+        self.writer.write_field(&self.digits)
+    }
+
+    fn end(&mut self) -> Result<(), ::csv::Error> {
+        self.writer.write_record(None::<&[u8]>)
+    }
+
+    fn finish(self) -> Result<Vec<u8>, ::csv::Error> {
+        self.writer.into_inner().map_err(|error| error.into_error().into())
+    }
+}
+
+fn samples_header(plan: &Plan, row: &mut Row) -> Result<(), ::csv::Error> {
     let mut header: Vec<String> = BEFORE_PHASES.iter().map(ToString::to_string).collect();
     header.extend(Phase::ALL.iter().map(|phase| format!("{phase}_s")));
     header.extend(AFTER_PHASES.iter().map(ToString::to_string));
     // Only a merged run has machines to tell apart.
-    let merged = model.plan.machines.is_some();
-    header.extend(merged.then(|| "machine".to_owned()));
-    let samples = model.samples.iter().map(|sample| {
-        let mut row = sample_row(run, sample);
-        row.extend(merged.then(|| optional(sample.machine)));
-        row
-    });
-    let phases = model.samples.iter().flat_map(|sample| phase_rows(run, sample));
-    let steps = model.samples.iter().flat_map(|sample| step_rows(run, sample));
-    Ok(vec![
-        file("samples.csv", &header, samples)?,
-        file("phases.csv", &PHASES, phases)?,
-        file("steps.csv", &STEPS, steps)?,
-    ])
+    header.extend(plan.machines.map(|_| "machine".to_owned()));
+    row.header(&header)
 }
 
-fn file<H: AsRef<[u8]>>(
-    name: &str,
-    header: &[H],
-    rows: impl Iterator<Item = Vec<String>>,
-) -> Result<ReportFile, ReportError> {
-    let fault = |cause: String| ReportError::format(name, cause);
-    let mut writer = ::csv::Writer::from_writer(Vec::new());
-    writer.write_record(header).map_err(|error| fault(error.to_string()))?;
-    for row in rows {
-        writer.write_record(row).map_err(|error| fault(error.to_string()))?;
-    }
-    let bytes = writer.into_inner().map_err(|error| fault(error.to_string()))?;
-    Ok(ReportFile { path: name.into(), bytes })
-}
-
-fn sample_row(run: &str, sample: &Sample) -> Vec<String> {
+fn sample_row(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::Error> {
     let cell = &sample.cell;
     // What a job that broke off took is no total; the requests that it made are in phases.csv.
     let whole = matches!(sample.status, Status::Ok | Status::Invalid);
-    let mut row = vec![
-        run.to_owned(),
-        sample.sample.to_string(),
-        sample.round.to_string(),
-        sample.position.to_string(),
-        cell.workload.clone(),
-        cell.change.clone(),
-        cell.availability.clone(),
-        cell.measured_as().into_owned(),
-        cell.builder.to_string(),
-        cell.state.to_string(),
-        cell.link.clone(),
-        cell.engine.clone(),
-        sample.status.to_string(),
-        sample.reason.clone(),
-        optional(whole.then(|| sample.total_s()).map(seconds)),
-    ];
-    row.extend(Phase::ALL.iter().map(|phase| optional(sample.phase_s(*phase).map(seconds))));
-    row.extend([
-        optional(sample.bytes_down()),
-        optional(sample.bytes_up()),
-        sample.step_count().to_string(),
-        sample.step_hits().to_string(),
-        sample.cache_source.clone(),
-        optional(sample.image_bytes),
-        sample.started_at.clone(),
-    ]);
-    let noise = sample.noise.unwrap_or_default();
-    let shares = [noise.steal, noise.cpu, noise.io, noise.memory];
-    row.extend(shares.map(|share| optional(share.map(|share| format!("{share:.4}")))));
-    row.extend([
-        optional(noise.load),
-        optional(noise.throttled),
-        optional(noise.clock_moved_s.map(seconds)),
-    ]);
-    row
+    row.text(&plan.run)?;
+    for number in [sample.sample, sample.round, sample.position] {
+        row.shown(Some(number))?;
+    }
+    row.texts([&cell.workload, &cell.change, &cell.availability, &cell.measured_as()])?;
+    row.texts([cell.builder.as_str(), cell.state.as_str(), &cell.link, &cell.engine])?;
+    row.texts([sample.status.as_str(), &sample.reason])?;
+    row.seconds(whole.then(|| sample.total_s()))?;
+    for phase in Phase::ALL {
+        row.seconds(sample.phase_s(phase))?;
+    }
+    row.shown(sample.bytes_down())?;
+    row.shown(sample.bytes_up())?;
+    row.shown(Some(sample.step_count()))?;
+    row.shown(Some(sample.step_hits()))?;
+    row.text(&sample.cache_source)?;
+    row.shown(sample.image_bytes)?;
+    row.text(&sample.started_at)?;
+    let noise = sample.noise.as_deref().copied().unwrap_or_default();
+    for share in [noise.steal, noise.cpu, noise.io, noise.memory] {
+        row.shown(share.map(|share| format!("{share:.4}")))?;
+    }
+    row.shown(noise.load)?;
+    row.shown(noise.throttled)?;
+    row.seconds(noise.clock_moved_s)?;
+    if plan.machines.is_some() {
+        row.shown(sample.machine)?;
+    }
+    row.end()
 }
 
-fn phase_rows(run: &str, sample: &Sample) -> impl Iterator<Item = Vec<String>> {
-    sample.phases.iter().map(move |row| {
-        vec![
-            run.to_owned(),
-            sample.sample.to_string(),
-            row.seq.to_string(),
-            row.phase.to_string(),
-            row.operation.clone(),
-            row.reference.clone(),
-            seconds(row.duration_s),
-            optional(row.bytes_down),
-            optional(row.bytes_up),
-        ]
-    })
+fn phase_rows(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::Error> {
+    for phase in sample.phases.iter() {
+        row.text(&plan.run)?;
+        row.shown(Some(sample.sample))?;
+        row.shown(Some(phase.seq))?;
+        row.texts([phase.phase.as_str(), phase.operation, phase.reference])?;
+        row.seconds(Some(phase.duration_s))?;
+        row.shown(phase.bytes_down)?;
+        row.shown(phase.bytes_up)?;
+        row.end()?;
+    }
+    Ok(())
 }
 
-fn step_rows(run: &str, sample: &Sample) -> impl Iterator<Item = Vec<String>> {
-    sample.steps.iter().map(move |step| {
-        vec![
-            run.to_owned(),
-            sample.sample.to_string(),
-            step.stage.clone(),
-            step.step.to_string(),
-            step.instruction.clone(),
-            step.hit.to_string(),
-            optional(step.duration_s.map(seconds)),
-        ]
-    })
+fn step_rows(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::Error> {
+    for step in sample.steps.iter() {
+        row.text(&plan.run)?;
+        row.shown(Some(sample.sample))?;
+        row.text(step.stage)?;
+        row.shown(Some(step.step))?;
+        row.texts([step.instruction, if step.hit { "true" } else { "false" }])?;
+        row.seconds(step.duration_s)?;
+        row.end()?;
+    }
+    Ok(())
 }
 
-fn seconds(value: f64) -> String {
-    format!("{value:.6}")
+/// Below this, in seconds, whole microseconds fit the arithmetic of [`push_seconds`].
+const PLAIN: f64 = (1_u64 << 40) as f64;
+
+/// Six decimals, as `{:.6}` writes them, in a tenth of the time: a large run has millions.
+///
+/// A number is `mantissa · 2^-shift`; its microseconds are exact in 128 bits before they are
+/// rounded, half to even.
+fn push_seconds(out: &mut String, value: f64) {
+    let bits = value.to_bits();
+    let exponent = (bits >> 52) & 0x7ff;
+    if !(1e-9..PLAIN).contains(&value) {
+        let _ = write!(out, "{value:.6}");
+        return;
+    }
+    let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
+    let shift = 1075 - exponent;
+    let scaled = u128::from(mantissa) * 1_000_000;
+    let (whole, rest) = (scaled >> shift, scaled & ((1 << shift) - 1));
+    let half = 1_u128 << (shift - 1);
+    let micros = whole + u128::from(rest > half || (rest == half && whole % 2 == 1));
+    let _ = write!(out, "{}.{:06}", (micros / 1_000_000) as u64, (micros % 1_000_000) as u32);
 }
 
-fn optional(value: Option<impl ToString>) -> String {
-    value.map_or_else(String::new, |value| value.to_string())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pushed(value: f64) -> String {
+        let mut out = String::new();
+        push_seconds(&mut out, value);
+        out
+    }
+
+    #[test]
+    fn seconds_are_written_as_the_library_writes_them() {
+        // Halves of a microsecond, which are exact in binary only as multiples of 2^-7.
+        let ties = (0..100_000_u32).map(|at| f64::from(at) / 128.0);
+        let others = [0.0, -0.0, 1e-9, 4e-7, 5e-7, 6e-7, 0.999_999_5, 1e12, 1e300, -1.5];
+        for value in ties.chain(others).chain([f64::NAN, f64::INFINITY]) {
+            assert_eq!(pushed(value), format!("{value:.6}"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_seconds_are(value in 0.0..1e6_f64, small in 0.0..1e-4_f64) {
+            prop_assert_eq!(pushed(value), format!("{value:.6}"));
+            prop_assert_eq!(pushed(small), format!("{small:.6}"));
+        }
+    }
 }

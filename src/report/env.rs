@@ -11,6 +11,7 @@ pub(super) const FORMAT: Format = Format {
     files: &["verdict.env"],
     summary: "the verdict as key=value lines, for the next step of a pipeline",
     render,
+    stream: None,
 };
 
 /// GitLab takes no dotenv report above 5 KiB; in characters.

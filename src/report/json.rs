@@ -26,6 +26,7 @@ pub(super) const FORMAT: Format = Format {
     files: &[FILE],
     summary: "the same for programs (docs/report.schema.json)",
     render,
+    stream: None,
 };
 
 /// The JSON schema of `report.json`, as committed.
@@ -96,8 +97,12 @@ struct Report<'a> {
     links: Vec<LinkOut<'a>>,
     /// Noise, drift and order.
     quality: &'a Quality,
-    /// Every sample, warm-up (round 0) included, in the order of measuring.
+    /// Every sample, warm-up (round 0) included, in the order of measuring; empty where there are
+    /// more than 100,000 of them, see `samples_in`.
     samples: Vec<SampleOut<'a>>,
+    /// The file that has the samples; absent where they are in this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples_in: Option<&'static str>,
 }
 
 /// Facts about the run.
@@ -267,7 +272,11 @@ struct SampleOut<'a> {
     requests: Option<u64>,
 }
 
+/// Most samples that are in the report itself: with more, few programs could read it.
+const MOST_SAMPLES: usize = 100_000;
+
 fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
+    let many = model.samples.len() > MOST_SAMPLES;
     Report {
         version: REPORT_VERSION,
         run: run(model),
@@ -312,7 +321,11 @@ fn report<'a>(model: &'a Model<'_>) -> Report<'a> {
         unsupported: model.unsupported.iter().map(unsupported).collect(),
         links: model.links.iter().map(link).collect(),
         quality: &model.quality,
-        samples: model.samples.iter().map(|sample| sample_out(sample)).collect(),
+        samples: match many {
+            true => Vec::new(),
+            false => model.samples.iter().map(|sample| sample_out(sample)).collect(),
+        },
+        samples_in: many.then_some("samples.csv"),
     }
 }
 

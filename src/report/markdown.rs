@@ -17,6 +17,7 @@ pub(super) const FORMAT: Format = Format {
     files: &[FILE],
     summary: "verdict, tables and findings, fit for a comment on a pull request",
     render,
+    stream: None,
 };
 
 /// Most lines of the file: what is longer is not read in a comment. What does not fit is counted.

@@ -108,7 +108,12 @@ pub struct Format {
     pub summary: &'static str,
     /// Makes the files.
     pub render: fn(&Model<'_>) -> Result<Vec<ReportFile>, ReportError>,
+    /// Writes one of the files piece by piece, where they may be too large to be held in memory.
+    pub stream: Option<Stream>,
 }
+
+/// Writes the file of this name: the model, the name, where to.
+pub type Stream = fn(&Model<'_>, &str, &mut dyn Write) -> Result<(), ReportError>;
 
 /// Every format, in the order in which they are written and listed.
 pub static FORMATS: &[Format] =
@@ -133,19 +138,50 @@ pub fn render_model(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
     Ok(files)
 }
 
+/// Makes every file of a report below a directory, as [`render_model`] and [`write`] do, and holds
+/// none of the large ones in memory.
+pub fn write_model(model: &Model<'_>, dir: &Path) -> Result<(), ReportError> {
+    for format in FORMATS {
+        let Some(stream) = format.stream else {
+            write(&(format.render)(model)?, dir)?;
+            continue;
+        };
+        for name in format.files {
+            let path = dir.join(name);
+            replace(&path, |file| stream(model, name, file))?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes files below a directory, each to a temporary name that is then renamed, so that no
 /// half-written report is ever seen.
 pub fn write(files: &[ReportFile], dir: &Path) -> Result<(), ReportError> {
     for file in files {
         let path = dir.join(&file.path);
-        let fault = |operation, source| ReportError::Io { operation, path: path.clone(), source };
-        let folder = path.parent().unwrap_or(dir);
-        fs::create_dir_all(folder).map_err(|source| fault("making the folder of", source))?;
-        let mut temporary = temporary_in(folder).map_err(|source| fault("creating", source))?;
-        temporary.write_all(&file.bytes).map_err(|source| fault("writing", source))?;
-        temporary.persist(&path).map_err(|failed| fault("renaming to", failed.error))?;
+        replace(&path, |into| {
+            into.write_all(&file.bytes).map_err(|source| unwritten(&path, source))
+        })?;
     }
     Ok(())
+}
+
+/// Makes a file under a temporary name, and gives it its own once it is whole.
+fn replace(
+    path: &Path,
+    make: impl FnOnce(&mut dyn Write) -> Result<(), ReportError>,
+) -> Result<(), ReportError> {
+    let fault = |operation, source| ReportError::Io { operation, path: path.to_owned(), source };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(|source| fault("making the folder of", source))?;
+    let mut temporary = temporary_in(folder).map_err(|source| fault("creating", source))?;
+    make(&mut temporary)?;
+    temporary.persist(path).map_err(|failed| fault("renaming to", failed.error))?;
+    Ok(())
+}
+
+fn unwritten(path: &Path, source: io::Error) -> ReportError {
+    ReportError::Io { operation: "writing", path: path.to_owned(), source }
 }
 
 /// A temporary file whose permissions are those of any new file, not for its owner alone.

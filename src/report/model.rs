@@ -8,9 +8,9 @@ use super::{ReportError, outlook};
 use crate::decision::{self, Decision, Group, LinkModel, Weighted};
 use crate::model::event::Ending;
 use crate::model::plan::{EnginePlan, LinkPlan};
-use crate::model::{Builder, Event, Left, Plan, Sample, Status, sample};
+use crate::model::{Builder, Cell, Event, Left, Plan, Sample, Status, sample};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -46,6 +46,8 @@ pub struct Model<'a> {
     pub machines: Vec<MachineOut>,
     /// Facts about the run.
     pub run: RunFacts,
+    /// Samples by cell, in the order of measuring.
+    by_cell: Vec<(&'a Arc<Cell>, Vec<&'a Sample>)>,
     /// Figures, drawn when they are first asked for.
     drawings: OnceLock<Vec<Drawing>>,
 }
@@ -205,6 +207,7 @@ impl<'a> Model<'a> {
                 counts: counts(&standing),
                 ..run
             },
+            by_cell: sample::by_cell(samples.iter().copied()),
             samples,
             drawings: OnceLock::new(),
         })
@@ -250,10 +253,8 @@ impl<'a> Model<'a> {
         group: &Group,
         row: &decision::Row,
     ) -> impl Iterator<Item = &'a Sample> {
-        let is_of = |sample: &Sample| {
-            let cell = &sample.cell;
-            sample.counts()
-                && !cell.again
+        let is_of = |cell: &Cell| {
+            !cell.again
                 && cell.strategy == row.strategy
                 && cell.builder == row.builder
                 && cell.workload == group.workload
@@ -262,7 +263,8 @@ impl<'a> Model<'a> {
                 && cell.link == group.link
                 && cell.engine == group.engine
         };
-        self.samples.iter().copied().filter(move |sample| is_of(sample))
+        let of_cells = self.by_cell.iter().filter(move |(cell, _)| is_of(cell));
+        of_cells.flat_map(|(_, samples)| samples).copied().filter(|sample| sample.counts())
     }
 
     /// Rounds, samples by what became of them, duration and seed, in one line.

@@ -1,6 +1,6 @@
 //! How good a run's measurements are: noise, drift and order.
 
-use crate::model::{Cell, Plan, Sample};
+use crate::model::{Cell, Plan, Sample, sample};
 use crate::stats::Values;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -56,10 +56,10 @@ pub struct RoundQuality {
 
 /// Looks at all samples of a run.
 pub(super) fn of(plan: &Plan, samples: &[&Sample]) -> Quality {
-    let mut by_cell: HashMap<&Cell, Vec<&Sample>> = HashMap::new();
-    for sample in samples.iter().filter(|sample| sample.round > 0) {
-        by_cell.entry(&sample.cell).or_default().push(sample);
-    }
+    let counted = samples.iter().copied().filter(|sample| sample.round > 0);
+    let groups = sample::by_cell(counted).into_iter();
+    let mut by_cell: HashMap<&Cell, Vec<&Sample>> =
+        groups.map(|(cell, samples)| (cell.as_ref(), samples)).collect();
     let mut deviations: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     let cells = plan.measured().map(|cell| {
         let measured = by_cell.remove(cell).unwrap_or_default();

@@ -57,10 +57,10 @@ pub fn table(model: &Model<'_>, group: &Group) -> StepTable {
             for (key, encounter) in encounters(sample) {
                 uses.entry(key).or_default().push(encounter);
             }
-            for step in &sample.steps {
+            for step in sample.steps.iter() {
                 instructions
-                    .entry((rank(&step.stage), &step.stage, step.step))
-                    .or_insert(&step.instruction);
+                    .entry((rank(step.stage), step.stage, step.step))
+                    .or_insert(step.instruction);
             }
         }
         under.push(uses);
@@ -77,8 +77,8 @@ pub fn table(model: &Model<'_>, group: &Group) -> StepTable {
 /// A job may build several times: an instruction is a hit if it never had to be carried out.
 fn encounters(sample: &Sample) -> BTreeMap<(&str, u32), (bool, Option<f64>)> {
     let mut all: BTreeMap<(&str, u32), (bool, Option<f64>)> = BTreeMap::new();
-    for step in &sample.steps {
-        let (hit, ran_s) = all.entry((&step.stage, step.step)).or_insert((true, None));
+    for step in sample.steps.iter() {
+        let (hit, ran_s) = all.entry((step.stage, step.step)).or_insert((true, None));
         *hit &= step.hit;
         if let Some(seconds) = step.duration_s.filter(|_| !step.hit) {
             *ran_s = Some(ran_s.unwrap_or(0.0) + seconds);

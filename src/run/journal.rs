@@ -4,9 +4,10 @@ use super::resume::Earlier;
 use super::secrets;
 use crate::model::event::JOURNAL_VERSION;
 use crate::model::plan::PLAN_VERSION;
-use crate::model::{Event, Plan};
+use crate::model::{Event, Plan, Sample};
+use rayon::prelude::*;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// File name of the journal in a run directory.
@@ -223,24 +224,124 @@ pub fn read_plan(dir: &Path) -> Result<Plan, JournalError> {
 pub fn read(dir: &Path) -> Result<Recorded, JournalError> {
     let plan = read_plan(dir)?;
     let path = dir.join(JOURNAL);
-    let text = fs::read(&path).map_err(io_error("reading", &path, READ_ADVICE))?;
-    let complete = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-    let torn = complete < text.len();
-    let mut events = Vec::new();
-    for (index, line) in text[..complete].split(|byte| *byte == b'\n').enumerate() {
+    let file = File::open(&path).map_err(io_error("reading", &path, READ_ADVICE))?;
+    let mut pieces = Pieces { file, carried: Vec::new() };
+    let mut piece = pieces.next().map_err(io_error("reading", &path, READ_ADVICE))?;
+    let (mut events, mut lines, mut length) = (Vec::new(), 0, 0);
+    while !piece.is_empty() {
+        // The next piece is read from the disk while this one is made sense of.
+        let (parsed, next) = rayon::join(|| parse(&piece), || pieces.next());
+        for part in parsed {
+            let part = part.map_err(|(line, fault)| fault.at(&path, lines + line))?;
+            lines += part.lines;
+            events.extend(part.events);
+        }
+        length += piece.len() as u64;
+        piece = next.map_err(io_error("reading", &path, READ_ADVICE))?;
+    }
+    Ok(Recorded { plan, events, torn: !pieces.carried.is_empty(), length })
+}
+
+/// Bytes of the journal that are in memory at once, besides what was read of a line before them.
+const PIECE: u64 = 16 << 20;
+/// Bytes that one thread parses at once.
+const PART: usize = 512 << 10;
+
+/// A journal in pieces of whole lines.
+struct Pieces {
+    file: File,
+    /// The beginning of a line whose end was not read yet. At the end of the file: the torn one.
+    carried: Vec<u8>,
+}
+
+impl Pieces {
+    /// The next lines; nothing at the end of the file.
+    fn next(&mut self) -> io::Result<Vec<u8>> {
+        let mut piece = std::mem::take(&mut self.carried);
+        loop {
+            let before = piece.len();
+            let read = (&self.file).take(PIECE).read_to_end(&mut piece)?;
+            if let Some(end) = piece[before..].iter().rposition(|byte| *byte == b'\n') {
+                self.carried = piece.split_off(before + end + 1);
+                return Ok(piece);
+            }
+            if read == 0 {
+                self.carried = piece;
+                return Ok(Vec::new());
+            }
+        }
+    }
+}
+
+/// Some lines that follow each other.
+struct Part {
+    events: Vec<Event>,
+    lines: usize,
+}
+
+/// What is wrong with a line.
+enum Fault {
+    Unreadable(serde_json::Error),
+    Version(u32),
+}
+
+impl Fault {
+    fn at(self, path: &Path, line: usize) -> JournalError {
+        match self {
+            Self::Unreadable(cause) => damaged(path, line, &cause),
+            Self::Version(found) => {
+                JournalError::Version { path: path.to_owned(), found, known: JOURNAL_VERSION }
+            }
+        }
+    }
+}
+
+/// Parses whole lines on all cores, in order; where one is faulty, its number within its part.
+fn parse(mut piece: &[u8]) -> Vec<Result<Part, (usize, Fault)>> {
+    let mut parts = Vec::new();
+    while !piece.is_empty() {
+        let from = PART.min(piece.len()) - 1;
+        let end = piece[from..].iter().position(|byte| *byte == b'\n');
+        let (part, rest) = piece.split_at(end.map_or(piece.len(), |end| from + end + 1));
+        parts.push(part);
+        piece = rest;
+    }
+    parts.into_par_iter().map(parse_part).collect()
+}
+
+fn parse_part(text: &[u8]) -> Result<Part, (usize, Fault)> {
+    let mut part = Part { events: Vec::new(), lines: 0 };
+    for line in text.strip_suffix(b"\n").unwrap_or(text).split(|byte| *byte == b'\n') {
+        part.lines += 1;
         if line.is_empty() {
             continue;
         }
-        let event: Event =
-            serde_json::from_slice(line).map_err(|cause| damaged(&path, index + 1, &cause))?;
+        let event = event(line).map_err(|cause| (part.lines, Fault::Unreadable(cause)))?;
         if let Event::RunStarted { version, .. } | Event::RunResumed { version, .. } = event
             && version != JOURNAL_VERSION
         {
-            return Err(JournalError::Version { path, found: version, known: JOURNAL_VERSION });
+            return Err((part.lines, Fault::Version(version)));
         }
-        events.push(event);
+        part.events.push(event);
     }
-    Ok(Recorded { plan, events, torn, length: complete as u64 })
+    Ok(part)
+}
+
+/// The kind of event that a large journal is full of, without the look ahead for its kind.
+#[derive(serde::Deserialize)]
+struct Finished {
+    #[serde(rename = "event")]
+    _event: serde::de::IgnoredAny,
+    sample: Box<Sample>,
+}
+
+fn event(line: &[u8]) -> serde_json::Result<Event> {
+    if line.starts_with(br#"{"event":"sample-finished","#)
+        && let Ok(Finished { sample, .. }) = serde_json::from_slice(line)
+    {
+        return Ok(Event::SampleFinished { sample });
+    }
+    serde_json::from_slice(line)
 }
 
 fn check_version(

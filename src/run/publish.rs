@@ -3,7 +3,7 @@
 use super::{RunError, journal, proof};
 use crate::decision::{self, Decision};
 use crate::model::{DeployPull, Event, Finding, Plan, Sample, Status, finding, sample};
-use crate::report;
+use crate::report::{self, Model, ReportError};
 use std::path::Path;
 
 /// What is known of a run.
@@ -30,13 +30,17 @@ impl Published {
         let lost = |sample: &&&Sample| matches!(sample.status, Status::Failed | Status::Invalid);
         standing.iter().filter(lost).count()
     }
+
+    /// What reports show of it.
+    pub fn model(&self) -> Result<Model<'_>, ReportError> {
+        Model::new(&self.plan, &self.events, &self.decision)
+    }
 }
 
 /// Reads a run directory's journal, decides, and writes every report into the directory.
 pub fn publish(dir: &Path) -> Result<Published, RunError> {
     let published = recorded(dir)?;
-    let Published { plan, events, decision, .. } = &published;
-    report::write(&report::render(plan, events, decision)?, dir)?;
+    report::write_model(&published.model()?, dir)?;
     Ok(published)
 }
 
@@ -54,7 +58,7 @@ pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
         Event::SampleFinished { sample } => Some(sample.as_ref()),
         _ => None,
     });
-    let samples: Vec<Sample> = sample::standing(samples).into_iter().cloned().collect();
+    let samples: Vec<&Sample> = sample::standing(samples);
     let mut measured = plan.clone();
     for event in &events {
         match event {
@@ -81,7 +85,7 @@ pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
             _ => None,
         })
         .collect();
-    let decision = decision::decide(&measured, &samples).with_pulls(&measured, &pulls);
+    let decision = decision::decide(&measured, samples).with_pulls(&measured, &pulls);
     events.extend(decision.machines.differing().into_iter().map(|detail| Event::RunFinding {
         finding: Finding::new(&finding::SAVING_DEPENDS_ON_MACHINE, detail),
     }));

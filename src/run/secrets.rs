@@ -68,20 +68,23 @@ pub(super) fn line(event: &Event) -> serde_json::Result<String> {
         return Ok(line);
     }
     let mut event = event.clone();
-    for text in free_texts(&mut event) {
+    let redact = |text: &mut String| {
         if let Cow::Owned(without) = redacted(text) {
             *text = without;
         }
+    };
+    if let Event::SampleFinished { sample } = &mut event {
+        sample.steps.edit(|steps| steps.iter_mut().for_each(|step| redact(&mut step.instruction)));
     }
+    free_texts(&mut event).into_iter().for_each(redact);
     serde_json::to_string(&event)
 }
 
-/// What came from outside: messages, and instructions as the builder shows them.
+/// What came from outside, beside instructions as the builder shows them: messages.
 fn free_texts(event: &mut Event) -> Vec<&mut String> {
     match event {
         Event::SampleFinished { sample } => {
             let mut texts = vec![&mut sample.reason];
-            texts.extend(sample.steps.iter_mut().map(|step| &mut step.instruction));
             texts.extend(sample.findings.iter_mut().map(|finding| &mut finding.detail));
             texts
         }

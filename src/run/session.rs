@@ -14,7 +14,8 @@ use crate::engine::{Engine, ImageFacts};
 use crate::model::finding as kinds;
 use crate::model::plan::{Change, LinkPlan, Workload};
 use crate::model::{
-    BuildStep, Builder, CacheExport, Cell, Event, Finding, ImageRef, Sample, Sources, Status, Step,
+    BuildStep, Builder, CacheExport, Cell, Event, Finding, ImageRef, Phases, Sample, Sources,
+    Status, Step, Steps,
 };
 use crate::registry::Seed;
 use crate::secret::redacted;
@@ -60,11 +61,11 @@ pub async fn sample(
         round: slot.round,
         position: slot.position,
         machine: None,
-        cell: cell.clone(),
+        cell: cell.clone().into(),
         status: Status::Failed,
         reason: String::new(),
-        phases: Vec::new(),
-        steps: Vec::new(),
+        phases: Phases::default(),
+        steps: Steps::default(),
         cache_source: String::new(),
         image_bytes: None,
         workspace_hash: String::new(),
@@ -129,9 +130,9 @@ pub async fn sample(
     if let Err(error) = std::fs::write(&log, redacted(&text).as_bytes()) {
         tracing::warn!("the log {} could not be written: {error}", log.display());
     }
-    sample.phases = session.record.phases;
-    sample.steps = session.record.steps;
-    sample.noise = session.around.noise;
+    sample.phases = session.record.phases.into();
+    sample.steps = session.record.steps.into();
+    sample.noise = session.around.noise.map(Box::new);
     sample.reset_s = session.reset.as_secs_f64();
     let whole = (clock.now() - began).as_secs_f64();
     sample.overhead_s = (whole - sample.total_s() - sample.reset_s).max(0.0);

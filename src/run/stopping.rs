@@ -4,7 +4,7 @@
 use super::resume::Earlier;
 use super::scheduler::Slot;
 use crate::decision::{Look, Race};
-use crate::model::{Cell, Left, Plan, Sample};
+use crate::model::{Cell, Left, Plan, Sample, Steps};
 use crate::stats::sequential::FIRST_LOOK;
 
 /// What a run knows for deciding when to stop.
@@ -38,7 +38,7 @@ impl Stopping {
     /// Takes a sample into account.
     pub(super) fn note(&mut self, sample: &Sample) {
         if self.race.is_some() && sample.round > 0 {
-            let (steps, findings) = (Vec::new(), Vec::new());
+            let (steps, findings) = (Steps::default(), Vec::new());
             self.samples.push(Sample { steps, findings, ..sample.clone() });
         }
     }

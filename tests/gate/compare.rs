@@ -18,7 +18,7 @@ fn slower(sample: &mut Sample) {
     if sample.cell.strategy == "inline" && sample.cell.change == "deps" {
         slow(sample, 1.2);
         if sample.cell.state == State::Steady {
-            sample.steps[1].hit = false;
+            sample.steps.edit(|steps| steps[1].hit = false);
         }
     }
 }

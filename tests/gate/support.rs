@@ -105,6 +105,8 @@ pub fn interrupt(run: &mut Run) {
 
 /// Makes a job's builds slower.
 pub fn slow(sample: &mut Sample, factor: f64) {
-    let builds = sample.phases.iter_mut().filter(|row| row.phase == Phase::Build);
-    builds.for_each(|row| row.duration_s *= factor);
+    sample.phases.edit(|rows| {
+        let builds = rows.iter_mut().filter(|row| row.phase == Phase::Build);
+        builds.for_each(|row| row.duration_s *= factor);
+    });
 }

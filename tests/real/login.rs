@@ -171,7 +171,7 @@ fn assert_carried(bed: &Bed, output: &Output) {
         assert_eq!(sample.status, Status::Ok, "{}: {}", cell.key(), sample.reason);
         let found = if cell.strategy == "cold" { "" } else { "branch" };
         assert_eq!(sample.cache_source, found, "{}", cell.key());
-        let sum = |phase: Phase, bytes: fn(&breakeven::model::PhaseRecord) -> Option<u64>| {
+        let sum = |phase: Phase, bytes: fn(breakeven::model::PhaseRow<'_>) -> Option<u64>| {
             let rows = sample.phases.iter().filter(|row| row.phase == phase && !row.within);
             rows.filter_map(bytes).sum::<u64>()
         };

@@ -16,7 +16,7 @@ use breakeven::model::{
 };
 use breakeven::report::{self, ReportFile};
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A run to be reported.
 pub struct Run {
@@ -69,7 +69,7 @@ impl Run {
                     Some((&finding::FOREIGN_CACHE, "2 of 8 steps hit in a cold build")),
                 ),
                 (4, "article/deps/branch+main/inline/buildkit/loopback/shared") => {
-                    sample.phases.truncate(1);
+                    sample.phases.edit(|rows| rows.truncate(1));
                     spoil(
                         sample,
                         Status::Failed,
@@ -92,7 +92,7 @@ impl Run {
     pub fn twice(share: f64) -> Self {
         Self::of(with_again(8), |sample| {
             if sample.cell.again {
-                sample.phases.iter_mut().for_each(|row| row.duration_s *= share);
+                sample.phases.edit(|rows| rows.iter_mut().for_each(|row| row.duration_s *= share));
             }
         })
     }
@@ -106,11 +106,11 @@ impl Run {
             match sample.round {
                 // Somebody else's work on the machine.
                 3 => {
-                    sample
-                        .phases
-                        .iter_mut()
-                        .filter(|row| row.phase == Phase::Build)
-                        .for_each(|row| row.duration_s *= 1.08);
+                    sample.phases.edit(|rows| {
+                        rows.iter_mut()
+                            .filter(|row| row.phase == Phase::Build)
+                            .for_each(|row| row.duration_s *= 1.08);
+                    });
                     let took = Finding::new(&finding::OTHER_WORK, "the hypervisor took 8 %");
                     sample.findings.push(took);
                 }
@@ -121,7 +121,7 @@ impl Run {
                     Some((&finding::SOURCE_WITHOUT_HIT, "0 of 8 steps hit")),
                 ),
                 5 if key == "article/deps/branch+main/cold/buildkit/slow/shared" => {
-                    sample.phases.truncate(1);
+                    sample.phases.edit(|rows| rows.truncate(1));
                     spoil(
                         sample,
                         Status::Failed,
@@ -182,16 +182,20 @@ impl Run {
             }
         };
         let mut run = Self::of(with_again(5), |sample| {
-            rename(&mut sample.cell);
+            rename(Arc::make_mut(&mut sample.cell));
             sample.cache_source = name.to_owned();
-            for row in &mut sample.phases {
-                row.operation = name.to_owned();
-                row.reference = name.to_owned();
-            }
-            for step in &mut sample.steps {
-                step.stage += name;
-                step.instruction = name.to_owned();
-            }
+            sample.phases.edit(|rows| {
+                for row in rows {
+                    row.operation = name.to_owned();
+                    row.reference = name.to_owned();
+                }
+            });
+            sample.steps.edit(|steps| {
+                for step in steps {
+                    step.stage += name;
+                    step.instruction = name.to_owned();
+                }
+            });
             sample.findings.push(Finding { id: name.to_owned(), detail: name.to_owned() });
             sample.findings.push(Finding::new(&finding::BASE_PRESENT, name));
             if sample.sample == 20 {
@@ -578,10 +582,10 @@ fn sample(number: u32, round: u32, position: u32, cell: &Cell) -> Sample {
         round,
         position,
         machine: None,
-        cell: cell.clone(),
+        cell: cell.clone().into(),
         status: Status::Ok,
         reason: String::new(),
-        phases,
+        phases: phases.into(),
         steps: (0..)
             .zip(steps)
             .map(|(place, (stage, step, instruction))| StepRecord {

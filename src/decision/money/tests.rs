@@ -99,9 +99,9 @@ fn bytes_and_what_is_kept_are_paid_where_they_were_counted() {
             bytes_up: Some(up),
             requests: Some(5),
             duration_s: 0.0,
-            ..sample.phases[0].clone()
+            ..sample.phases.records()[0].clone()
         };
-        sample.phases.push(row);
+        sample.phases.edit(|rows| rows.push(row));
     };
     add(Phase::Pull, 2_000_000_000, 0);
     add(Phase::Push, 0, 300_000_000);
@@ -116,9 +116,11 @@ fn bytes_and_what_is_kept_are_paid_where_they_were_counted() {
     assert!(
         partly.parts.iter().any(|part| part.kind == MoneyKind::Out && part.per_build.is_none())
     );
-    sample.phases[0].bytes_down = Some(0);
-    sample.phases[0].bytes_up = Some(0);
-    sample.phases[0].requests = Some(1);
+    sample.phases.edit(|rows| {
+        rows[0].bytes_down = Some(0);
+        rows[0].bytes_up = Some(0);
+        rows[0].requests = Some(1);
+    });
     let whole = reckoned(&sample);
     assert!(whole.left_out.is_empty() && whole.saving.is_none());
     // 0.006 for the minute and 2 GB at 0.09.

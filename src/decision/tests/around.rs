@@ -38,8 +38,8 @@ mod disturbed {
     use super::*;
     use crate::model::{Finding, Noise, finding};
 
-    fn waiting(cpu: f64) -> Option<Noise> {
-        Some(Noise { cpu: Some(cpu), ..Noise::default() })
+    fn waiting(cpu: f64) -> Option<Box<Noise>> {
+        Some(Box::new(Noise { cpu: Some(cpu), ..Noise::default() }))
     }
 
     #[test]
@@ -57,7 +57,7 @@ mod disturbed {
         // Two rounds in which the hypervisor made every cold job take four times as long.
         let cold = |sample: &Sample| sample.cell.state == State::Cold && sample.round <= 2;
         for sample in samples.iter_mut().filter(|sample| cold(sample)) {
-            sample.phases[0].duration_s *= 4.0;
+            sample.phases.edit(|rows| rows[0].duration_s *= 4.0);
             sample.findings = vec![Finding::new(&finding::OTHER_WORK, "the hypervisor took 40 %")];
         }
         let decision = decide(&plan, &samples);

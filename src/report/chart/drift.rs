@@ -16,11 +16,26 @@ fn draw_all(model: &Model<'_>) -> Result<Vec<Drawing>, ReportError> {
     if rounds.len() < 2 {
         return Ok(Vec::new());
     }
-    let svg = draw_rounds(rounds)?;
+    let drawn = shown(rounds);
+    let svg = draw_rounds(&drawn, drawn.len() < rounds.len())?;
     Ok(vec![Drawing { figure: FIGURE.name, part: Part::Run, file: String::new(), svg }])
 }
 
-fn draw_rounds(rounds: &[RoundQuality]) -> Result<String, ReportError> {
+/// Most rounds that are drawn: more than there are pixels would hide one another.
+const MOST_ROUNDS: usize = 500;
+
+/// The rounds that are drawn: all of them, or of too many evenly spaced ones, and the fastest and
+/// the slowest, which the description names.
+fn shown(rounds: &[RoundQuality]) -> Vec<RoundQuality> {
+    let step = rounds.len().div_ceil(MOST_ROUNDS);
+    let by = |a: &&RoundQuality, b: &&RoundQuality| a.median.total_cmp(&b.median);
+    let ends = [rounds.iter().min_by(by), rounds.iter().max_by(by)];
+    let is_end = |round: &RoundQuality| ends.iter().flatten().any(|end| end.round == round.round);
+    let drawn = |(at, round): &(usize, &RoundQuality)| at % step == 0 || is_end(round);
+    rounds.iter().enumerate().filter(drawn).map(|(_, round)| round.clone()).collect()
+}
+
+fn draw_rounds(rounds: &[RoundQuality], some: bool) -> Result<String, ReportError> {
     let per_cent = |share: f64| share * 100.0;
     let ends = rounds.iter().fold((-1.0_f64, 1.0_f64), |(low, high), round| {
         (low.min(per_cent(round.low)), high.max(per_cent(round.high)))
@@ -47,14 +62,18 @@ fn draw_rounds(rounds: &[RoundQuality]) -> Result<String, ReportError> {
         }
         let medians: Vec<_> = rounds.iter().map(|round| at(round, round.median)).collect();
         canvas.path(&medians, INK, 2)?;
-        frame::end(
-            canvas,
-            "round",
-            "Line: median of the round's jobs, each against the median of its cell. Bar: their \
-             quartiles. Level is good.",
-        )
+        let text = match some {
+            false => LINES,
+            true => LINES_OF_SOME,
+        };
+        frame::end(canvas, "round", text)
     })
 }
+
+const LINES: &str = "Line: median of the round's jobs, each against the median of its cell. Bar: \
+                     their quartiles. Level is good.";
+const LINES_OF_SOME: &str = "Of many rounds, evenly spaced ones. Line: median of the round's jobs \
+                             against their cells' medians. Bar: their quartiles.";
 
 fn sentence(rounds: &[RoundQuality]) -> String {
     let by = |a: &&RoundQuality, b: &&RoundQuality| a.median.total_cmp(&b.median);

@@ -58,6 +58,7 @@ pub(super) const FORMAT: Format = Format {
     files: &["charts/*.svg"],
     summary: "every figure of the page as a file of its own",
     render,
+    stream: None,
 };
 
 fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {

@@ -48,7 +48,7 @@ fn draw_group(model: &Model<'_>, number: usize, group: &Group) -> Result<Drawing
         for (number, bar) in (0..rows).zip(&bars) {
             bar.draw(canvas, &scale, TOP + number * ROW + 8)?;
         }
-        foot(canvas, bottom)
+        foot(canvas, bottom, bars.iter().any(|bar| bar.row.n > MOST_DOTS))
     })?;
     let mut place = vec![group.workload.as_str(), &group.change, &group.availability];
     if model.decision.groups.iter().any(|other| other.link != group.link) {
@@ -68,7 +68,7 @@ struct Bar<'a> {
 impl<'a> Bar<'a> {
     fn new(model: &Model<'_>, group: &Group, row: &'a Row) -> Self {
         let totals = model.samples_of(group, row).map(|sample| sample.total_s());
-        Self { row, totals: totals.filter(|total| total.is_finite()).collect() }
+        Self { row, totals: shown(totals.filter(|total| total.is_finite()).collect()) }
     }
 
     fn stacked(&self) -> f64 {
@@ -179,6 +179,20 @@ impl<'a> Bar<'a> {
     }
 }
 
+/// Most dots under a bar. More would be one black line, and large.
+const MOST_DOTS: usize = 500;
+
+/// The jobs that get a dot: all of them, or of too many evenly spaced ones by their time, the
+/// shortest and the longest among them.
+fn shown(mut totals: Vec<f64>) -> Vec<f64> {
+    if totals.len() <= MOST_DOTS {
+        return totals;
+    }
+    totals.sort_by(f64::total_cmp);
+    let last = totals.len() - 1;
+    (0..MOST_DOTS).map(|at| totals[at * last / (MOST_DOTS - 1)]).collect()
+}
+
 /// A verdict that fits beside a bar.
 const fn short(verdict: Verdict) -> &'static str {
     match verdict {
@@ -220,8 +234,9 @@ fn grid(canvas: &Canvas<'_>, scale: &Linear, bottom: i32) -> Result<(), ReportEr
     canvas.line((LEFT, TOP - 6), (LEFT, bottom), GREY, 1)
 }
 
-fn foot(canvas: &Canvas<'_>, bottom: i32) -> Result<(), ReportError> {
-    canvas.text((20, bottom + 50), Anchor::Left, SMALL, FOOT_TEXT)?;
+fn foot(canvas: &Canvas<'_>, bottom: i32, many: bool) -> Result<(), ReportError> {
+    let text = if many { FOOT_TEXT_OF_MANY } else { FOOT_TEXT };
+    canvas.text((20, bottom + 50), Anchor::Left, SMALL, text)?;
     canvas.text(
         (f64::midpoint(f64::from(LEFT), f64::from(RIGHT)) as i32, bottom + 28),
         Anchor::Middle,
@@ -232,3 +247,5 @@ fn foot(canvas: &Canvas<'_>, bottom: i32) -> Result<(), ReportError> {
 
 const FOOT_TEXT: &str = "Bar: median of each phase. Dots: whole jobs, one per sample. \
                          Whisker: their median with its 95 % interval. + is faster.";
+const FOOT_TEXT_OF_MANY: &str = "Bar: median of each phase. Dots: 500 of the whole jobs, evenly by \
+                                 time. Whisker: their median with its 95 % interval. + is faster.";

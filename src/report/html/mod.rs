@@ -30,6 +30,7 @@ pub(super) const FORMAT: Format = Format {
     files: &[FILE],
     summary: "one self-contained page with the charts",
     render,
+    stream: None,
 };
 
 const STYLE: &str = include_str!("page.css");

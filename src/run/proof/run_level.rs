@@ -8,27 +8,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Findings about the whole run.
 pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
-    let mut cells: BTreeMap<CellKey, Vec<&Sample>> = BTreeMap::new();
     let mut findings = super::parts::resumed(events);
     for event in events {
-        match event {
-            Event::SampleFinished { sample } => {
-                cells.entry(sample.cell.key()).or_default().push(sample);
-            }
-            Event::Unsupported { what, reason, advice, finding, .. } => {
-                let detail = format!("{what}: {}. {advice}", reason.trim_end_matches('.'));
-                findings.push(Finding { id: finding.clone(), detail });
-            }
-            _ => {}
+        if let Event::Unsupported { what, reason, advice, finding, .. } = event {
+            let detail = format!("{what}: {}. {advice}", reason.trim_end_matches('.'));
+            findings.push(Finding { id: finding.clone(), detail });
         }
     }
+    let groups = sample::by_cell(samples(events));
+    let cells: BTreeMap<CellKey, Vec<&Sample>> =
+        groups.into_iter().map(|(cell, samples)| (cell.key(), samples)).collect();
     findings.extend(drifted(events));
     findings.extend(unlike_itself(plan, events));
     for samples in cells.values() {
         findings.extend(hits_come_and_go(samples));
         let [first, ..] = samples.as_slice() else { continue };
         let of_baseline =
-            Cell { strategy: plan.baseline.clone(), again: false, ..first.cell.clone() };
+            Cell { strategy: plan.baseline.clone(), again: false, ..Cell::clone(&first.cell) };
         let baseline = cells.get(&of_baseline.key());
         if let Some(baseline) = baseline {
             findings.extend(export_outweighs_saving(samples, baseline));
@@ -39,27 +35,27 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
 
 /// Whether times drift over the rounds, paired or not.
 fn drifted(events: &[Event]) -> Option<Finding> {
-    let samples = events.iter().filter_map(|event| match event {
-        Event::SampleFinished { sample } => Some(sample.as_ref()),
-        _ => None,
-    });
-    let drift = decision::drift(sample::standing(samples))?;
+    let drift = decision::drift(sample::standing(samples(events)))?;
     drift.is_shown().then(|| Finding::new(&kinds::DRIFT, drift.in_words()))
 }
 
 /// Whether the baseline differs from itself, of each A/A cell.
 fn unlike_itself(plan: &Plan, events: &[Event]) -> Vec<Finding> {
-    let of_pair = |sample: &Sample| plan.again.iter().any(|cell| cell.is_as(&sample.cell));
-    let samples: Vec<Sample> = events
-        .iter()
-        .filter_map(|event| match event {
-            Event::SampleFinished { sample } if of_pair(sample) => Some(sample.as_ref().clone()),
-            _ => None,
-        })
-        .collect();
-    let shown = decision::resolutions(plan, &samples).into_iter().filter_map(|one| one.unlike());
+    let of_pair = |sample: &&Sample| plan.again.iter().any(|cell| cell.is_as(&sample.cell));
+    let samples = samples(events).filter(of_pair);
+    let shown = decision::resolutions(plan, samples).into_iter().filter_map(|one| one.unlike());
     shown.map(|detail| Finding::new(&kinds::BASELINE_UNLIKE_ITSELF, detail)).collect()
 }
+
+fn samples(events: &[Event]) -> impl Iterator<Item = &Sample> {
+    events.iter().filter_map(|event| match event {
+        Event::SampleFinished { sample } => Some(sample.as_ref()),
+        _ => None,
+    })
+}
+
+/// Most samples that a detail names.
+const NUMBERS_LISTED: usize = 100;
 
 /// Trap 14. Samples that are invalid count here: that they are may be the very reason.
 fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
@@ -69,7 +65,7 @@ fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
         if matches!(sample.status, Status::Ok | Status::Invalid) {
             let content = sample.steps.iter().filter(|step| step.makes_content());
             let hits = content.filter(|step| step.hit);
-            let hits = hits.map(|step| (step.build, step.stage.as_str(), step.step)).collect();
+            let hits = hits.map(|step| (step.build, step.stage, step.step)).collect();
             seen.entry(hits).or_default().push(sample.sample);
         }
     }
@@ -79,8 +75,13 @@ fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
     let each: Vec<String> = seen
         .iter()
         .map(|(hits, samples)| {
-            let numbers: Vec<String> = samples.iter().map(ToString::to_string).collect();
-            format!("{} steps in {}", hits.len(), numbers.join(" "))
+            let numbers: Vec<String> =
+                samples.iter().take(NUMBERS_LISTED).map(ToString::to_string).collect();
+            let more = match samples.len().saturating_sub(NUMBERS_LISTED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("{} steps in {}{more}", hits.len(), numbers.join(" "))
         })
         .collect();
     let detail = format!("{}: hits of {} (samples)", samples[0].cell.key(), each.join(", "));

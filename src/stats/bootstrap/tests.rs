@@ -147,3 +147,19 @@ proptest! {
         }
     }
 }
+
+/// The interval of many numbers' median is the one that drawing gives: 2,001 of them, lognormal.
+#[test]
+fn the_median_of_many_needs_no_drawing() {
+    let numbers = normals(11).take(2_001).map(|z| (0.5 * z).exp());
+    let values = Values::new(numbers).unwrap();
+    let sorted = values.sorted();
+    let bootstrap = Bootstrap::new(3).with_resamples(2_000);
+    let [drawn] =
+        bootstrap.distributions(sorted.len(), |times| Some([median_of_drawn(sorted, times)]));
+    let drawn = interval(values.median(), &drawn, sorted.len());
+    let known = bootstrap.median(&values);
+    assert_eq!(known.point, drawn.point);
+    let ratio = (known.high - known.low) / (drawn.high - drawn.low);
+    assert!((0.9..1.1).contains(&ratio), "{known:?} {drawn:?}");
+}
