@@ -33,7 +33,7 @@ case $code in
     *) exit "$code" ;;
 esac
 
-if [[ -n $history ]]; then breakeven history add "$out" --history "$history"; fi
+if [[ -n $history ]]; then breakeven history add "$out" --to "$history"; fi
 
 if [[ -n $rules ]]; then
     code=0

@@ -96,7 +96,17 @@ fn hold_against(command: &mut Command, text: &str, what: &str) -> String {
 fn shellcheck(script: &str, what: &str) {
     let mut command = Command::new("shellcheck");
     hold_against(
-        command.args(["--shell", "bash", "--enable", "quote-safe-variables", "-"]),
+        // SC2016: a text of the user's reaches the build as it is. Of docker's arguments shellcheck
+        // takes that for granted, of buildah's not.
+        command.args([
+            "--shell",
+            "bash",
+            "--enable",
+            "quote-safe-variables",
+            "--exclude",
+            "SC2016",
+            "-",
+        ]),
         script,
         what,
     );
@@ -138,7 +148,7 @@ fn shell_scripts_have_nothing_that_shellcheck_finds() {
 fn workflows_fit_the_schema_and_their_scripts_are_sound() {
     let dir = project();
     let workflows = all(dir.path(), "github-actions");
-    assert_eq!(workflows.len(), 18);
+    assert_eq!(workflows.len(), 22);
     for (name, workflow) in workflows {
         fits_schema("vendor.github-workflows", &workflow, &name);
         let read = read_yaml(&workflow);
@@ -160,7 +170,7 @@ fn workflows_fit_the_schema_and_their_scripts_are_sound() {
 fn gitlab_jobs_fit_the_schema_and_their_scripts_are_sound() {
     let dir = project();
     let jobs = all(dir.path(), "gitlab");
-    assert_eq!(jobs.len(), 18);
+    assert_eq!(jobs.len(), 22);
     for (name, job) in jobs {
         fits_schema("vendor.gitlab-ci", &job, &name);
         let read = read_yaml(&job);

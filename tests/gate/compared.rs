@@ -1,7 +1,7 @@
 //! Runs of a history in `compare` and `check`.
 
 use crate::made::{command, night, run, said, write};
-use breakeven::model::Phase;
+use crate::support::slow;
 use std::fs;
 use std::path::Path;
 
@@ -12,10 +12,7 @@ async fn nights(dir: &Path, factor: f64) {
     for number in 0..12 {
         night(place.to_str().unwrap(), number, 1.0, |_| ()).await;
     }
-    let new = run("tonight", |sample| {
-        let builds = sample.phases.iter_mut().filter(|row| row.phase == Phase::Build);
-        builds.for_each(|row| row.duration_s *= factor);
-    });
+    let new = run("tonight", |sample| slow(sample, factor));
     write(&new, &dir.join("tonight"));
 }
 

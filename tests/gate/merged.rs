@@ -34,7 +34,7 @@ fn every_format_shows_each_machine_by_itself() {
             && machine == 2
             && sample.cell.strategy == "inline"
         {
-            sample.phases[0].duration_s += 60.0;
+            sample.phases.edit(|rows| rows[0].duration_s += 60.0);
         }
     });
     let args = ["merge", "parts/1", "parts/2", "parts/3", "--out", "whole"];

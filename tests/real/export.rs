@@ -52,7 +52,7 @@ fn an_exported_script_hits_the_steps_that_were_measured() {
     let mut measured = BTreeSet::new();
     let mut missed = BTreeSet::new();
     for step in sample.steps.iter().filter(|step| step.makes_content()) {
-        let key = (step.stage.clone(), step.step);
+        let key = (step.stage, step.step);
         if step.hit {
             measured.insert(key)
         } else {

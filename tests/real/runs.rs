@@ -12,12 +12,12 @@ pub fn hits_per_stage(sample: &Sample) -> String {
     let mut instructions = BTreeMap::new();
     for step in sample.steps.iter().filter(|step| step.makes_content()) {
         // The builder's stage sorts before the final, unnamed one.
-        let key = (step.stage != "builder", step.stage.clone(), step.step);
+        let key = (step.stage != "builder", step.stage, step.step);
         *instructions.entry(key).or_insert(true) &= step.hit;
     }
     let mut stages: BTreeMap<(bool, String), (usize, usize)> = BTreeMap::new();
     for ((last, stage, _), hit) in instructions {
-        let count = stages.entry((last, stage)).or_default();
+        let count = stages.entry((last, stage.to_owned())).or_default();
         count.0 += usize::from(hit);
         count.1 += 1;
     }

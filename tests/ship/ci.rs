@@ -134,14 +134,34 @@ fn settings_reach_the_command() {
         ("BREAKEVEN_OUT", "here"),
         ("BREAKEVEN_ARGUMENTS", "--max-time 30min --seed 7"),
     ];
-    for code in [
+    for call in [
         |job: &Job, settings: &[_]| job.action(settings),
         |job: &Job, settings: &[_]| job.gitlab(settings),
     ] {
         let job = Job::new(0);
-        assert!(code(&job, &settings).status.success());
+        assert!(call(&job, &settings).status.success());
         assert_eq!(job.read("asked"), "run ci/b.toml --out here --max-time 30min --seed 7\n");
         assert!(job.path("here/verdict.env").exists());
+    }
+}
+
+#[test]
+fn a_run_is_added_to_the_history_that_is_named() {
+    for call in [
+        |job: &Job, settings: &[_]| job.action(settings),
+        |job: &Job, settings: &[_]| job.gitlab(settings),
+    ] {
+        let job = Job::new(0);
+        fs::create_dir(job.path("kept")).unwrap();
+        let ended = call(&job, &[("BREAKEVEN_HISTORY", "kept")]);
+        assert!(ended.status.success(), "{ended:?}");
+        let shown = Command::new(env!("CARGO_BIN_EXE_breakeven"))
+            .current_dir(job.dir.path())
+            .args(["history", "kept", "--format", "json"])
+            .output()
+            .unwrap();
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
+        assert_eq!(shown["runs"], 1, "{shown}");
     }
 }
 

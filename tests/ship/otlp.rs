@@ -89,11 +89,12 @@ fn every_job_is_a_trace_of_phases_and_steps() {
     }
     let mut jobs = 0;
     for sample in samples {
+        let number = sample.sample.to_string();
         let is_it = |span: &&Value| {
             span["parentSpanId"].is_null()
                 && span["attributes"].as_array().unwrap().iter().any(|attribute| {
                     attribute["key"] == "breakeven.sample"
-                        && attribute["value"]["intValue"] == sample.sample.to_string()
+                        && attribute["value"]["intValue"].as_str() == Some(number.as_str())
                 })
         };
         let job = spans.iter().find(is_it).expect("every job is there");
