@@ -15,6 +15,7 @@ mod harness;
 mod inner;
 mod lab;
 mod login;
+mod pipeline;
 mod private;
 mod replay;
 mod resume;
