@@ -10,13 +10,13 @@ mod index;
 mod object;
 mod prune;
 
-pub use object::{Kept, NAME_END, ObjectName, READS, pack, unpack};
+pub use object::{Damage, Kept, NAME_END, ObjectName, READS, Unpacked, pack, summary, unpack};
 pub use prune::{Keep, Pruned, select};
 
 use crate::storage::address::{ADDRESS, Address};
 use crate::storage::{Access, Objects, StorageError};
 use crate::trend::Summary;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use index::Index;
 use std::collections::BTreeMap;
 
@@ -147,17 +147,36 @@ impl History {
     }
 
     /// A run's object as a whole.
-    pub async fn get(&self, name: &ObjectName) -> Result<object::Unpacked, HistoryError> {
+    pub async fn get(&self, name: &ObjectName) -> Result<Unpacked, HistoryError> {
+        self.read(name, unpack).await
+    }
+
+    /// What an object is by one way of reading it.
+    async fn read<T: Send + 'static>(
+        &self,
+        name: &ObjectName,
+        of: fn(&ObjectName, &[u8]) -> Result<T, Damage>,
+    ) -> Result<T, HistoryError> {
         let bytes = self.objects.read(&path(name)).await?;
         let gone = || self.unreadable(name, "it is gone".to_owned(), "Somebody removed it");
         let bytes = bytes.ok_or_else(gone)?;
         let name = name.clone();
-        let (name, unpacked) = blocking(move || {
-            let unpacked = unpack(&name, &bytes);
-            (name, unpacked)
+        let (name, read) = blocking(move || {
+            let read = of(&name, &bytes);
+            (name, read)
         })
         .await?;
-        unpacked.map_err(|damage| self.unreadable(&name, damage.cause, damage.advice))
+        read.map_err(|damage| self.unreadable(&name, damage.cause, damage.advice))
+    }
+
+    /// Whole runs one after the other, in this order; as many are read at the same time as there are
+    /// cores.
+    pub fn runs<'a>(
+        &'a self,
+        names: impl IntoIterator<Item = &'a ObjectName> + 'a,
+    ) -> impl Stream<Item = (&'a ObjectName, Result<Unpacked, HistoryError>)> + 'a {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        stream::iter(names).map(async |name| (name, self.get(name).await)).buffered(cores)
     }
 
     /// Removes objects. Each has to say in its own head that it is one, and of which run.
@@ -218,9 +237,8 @@ impl History {
         loaded.read = missing.len();
         let read: Vec<_> = stream::iter(missing)
             .map(async |name| {
-                let got = self.get(&name).await;
-                Ok::<_, HistoryError>(match got {
-                    Ok(unpacked) => Ok((name, unpacked.summary)),
+                Ok::<_, HistoryError>(match self.read(&name, summary).await {
+                    Ok(summary) => Ok((name, summary)),
                     // What cannot be reached at all is no damage.
                     Err(HistoryError::Storage(error)) => return Err(error.into()),
                     Err(error) => Err(Damaged { name: name.to_string(), why: error.to_string() }),

@@ -58,8 +58,8 @@ impl ObjectName {
         valid.then(|| Self(text.to_owned()))
     }
 
-    fn of(run: &str, content: &[u8]) -> Option<Self> {
-        let hash = Sha256::digest(content);
+    fn of(run: &str, content: Sha256) -> Option<Self> {
+        let hash = content.finalize();
         let hex: String = hash.iter().take(HASH / 2).map(|byte| format!("{byte:02x}")).collect();
         is_id(run).then(|| Self(format!("{run}.{hex}{NAME_END}")))
     }
@@ -136,7 +136,7 @@ pub fn pack(kept: &Kept<'_>) -> Result<(ObjectName, Vec<u8>), HistoryError> {
         content.extend_from_slice(line.as_bytes());
         content.push(b'\n');
     }
-    let name = ObjectName::of(run, &content)
+    let name = ObjectName::of(run, Sha256::new_with_prefix(&content))
         .ok_or_else(|| failed("its id is not made of letters, digits and `-` alone".to_owned()))?;
     let header = Header {
         format: FORMAT.to_owned(),
@@ -181,6 +181,30 @@ pub(super) fn header(name: &ObjectName, bytes: &[u8]) -> Result<Header, Damage> 
 
 /// Reads an object as a whole, and holds it against its name.
 pub fn unpack(name: &ObjectName, bytes: &[u8]) -> Result<Unpacked, Damage> {
+    let content = content(name, bytes, usize::MAX)?;
+    let mut lines = lines(&content);
+    let (summary, plan) = begin(name, &mut lines)?;
+    let plan: Plan = serde_json::from_slice(plan).map_err(damaged)?;
+    let events = lines.map(event).collect::<Result<_, _>>()?;
+    Ok(Unpacked { summary, plan, events })
+}
+
+/// Reads what an object says of its run in short, and holds the object as a whole against its name.
+/// The journal, which is most of it, is not taken apart: that takes several times as long.
+pub fn summary(name: &ObjectName, bytes: &[u8]) -> Result<Summary, Damage> {
+    // Summary, plan, and the event that says which version of a journal it is.
+    let content = content(name, bytes, 3)?;
+    let mut lines = lines(&content);
+    let (summary, _) = begin(name, &mut lines)?;
+    lines.next().map(event).transpose()?;
+    Ok(summary)
+}
+
+/// Bytes that are unpacked at once: they stay in a core's cache until they are hashed.
+const PIECE: usize = 64 << 10;
+
+/// The first so many lines of what an object holds; all of it is held against the name.
+fn content(name: &ObjectName, bytes: &[u8], mut lines: usize) -> Result<Vec<u8>, Damage> {
     let header = header(name, bytes)?;
     if header.version != VERSION {
         let cause = format!(
@@ -189,40 +213,90 @@ pub fn unpack(name: &ObjectName, bytes: &[u8]) -> Result<Unpacked, Damage> {
         );
         return Err(Damage { cause, advice: NEWER });
     }
-    let mut content = Vec::new();
-    let decoder = zstd::Decoder::new(bytes).map_err(damaged)?;
-    decoder.take(LARGEST + 1).read_to_end(&mut content).map_err(damaged)?;
-    if content.len() as u64 > LARGEST {
-        return Err(damaged(format!("it unpacks to more than {} MiB", LARGEST >> 20)));
+    let mut decoder = zstd::Decoder::with_buffer(bytes).map_err(damaged)?;
+    let mut piece = vec![0; PIECE];
+    let (mut content, mut hash, mut length) = (Vec::new(), Sha256::new(), 0);
+    loop {
+        let read = decoder.read(&mut piece).map_err(damaged)?;
+        if read == 0 {
+            break;
+        }
+        length += read as u64;
+        if length > LARGEST {
+            return Err(damaged(format!("it unpacks to more than {} MiB", LARGEST >> 20)));
+        }
+        hash.update(&piece[..read]);
+        let wanted = match lines {
+            usize::MAX => read,
+            _ => until(&piece[..read], &mut lines),
+        };
+        content.extend_from_slice(&piece[..wanted]);
     }
-    if ObjectName::of(header.run.as_str(), &content).as_ref() != Some(name) {
-        return Err(damaged("its content is not what its name says"));
+    match ObjectName::of(name.run(), hash).as_ref() == Some(name) {
+        true => Ok(content),
+        false => Err(damaged("its content is not what its name says")),
     }
-    let mut lines = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+}
+
+/// Where the last of so many lines ends; takes those that end before it from their number.
+fn until(piece: &[u8], lines: &mut usize) -> usize {
+    let mut end = 0;
+    while *lines > 0 {
+        match piece[end..].iter().position(|byte| *byte == b'\n') {
+            Some(at) => (end, *lines) = (end + at + 1, *lines - 1),
+            None => return piece.len(),
+        }
+    }
+    end
+}
+
+fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+}
+
+/// What a plan says of itself, whatever version it has.
+#[derive(Deserialize)]
+struct PlanHead {
+    #[serde(default)]
+    version: serde_json::Value,
+    #[serde(default)]
+    run: String,
+}
+
+/// Summary and plan, the latter as a line of a version that is known.
+fn begin<'a>(
+    name: &ObjectName,
+    mut lines: impl Iterator<Item = &'a [u8]>,
+) -> Result<(Summary, &'a [u8]), Damage> {
     let mut next = |what: &str| lines.next().ok_or_else(|| damaged(format!("it has no {what}")));
     let summary: Summary = serde_json::from_slice(next("summary")?).map_err(damaged)?;
-    let plan: serde_json::Value = serde_json::from_slice(next("plan")?).map_err(damaged)?;
-    let newer = |what: &str, found: u64, known: u32| Damage {
-        cause: format!("its {what} has format version {found}, this Breakeven reads {known}"),
-        advice: NEWER,
-    };
-    let version = plan.get("version").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let plan = next("plan")?;
+    let head: PlanHead = serde_json::from_slice(plan).map_err(damaged)?;
+    let version = head.version.as_u64().unwrap_or(0);
     if version != u64::from(PLAN_VERSION) {
         return Err(newer("plan", version, PLAN_VERSION));
     }
-    let plan: Plan = serde_json::from_value(plan).map_err(damaged)?;
-    if plan.run != header.run || summary.run != header.run {
+    if head.run != name.run() || summary.run != name.run() {
         return Err(damaged("its parts are of several runs"));
     }
-    let mut events = Vec::new();
-    for line in lines {
-        let event: Event = serde_json::from_slice(line).map_err(damaged)?;
-        if let Event::RunStarted { version, .. } | Event::RunResumed { version, .. } = event
-            && version != JOURNAL_VERSION
+    Ok((summary, plan))
+}
+
+fn event(line: &[u8]) -> Result<Event, Damage> {
+    let event: Event = serde_json::from_slice(line).map_err(damaged)?;
+    match event {
+        Event::RunStarted { version, .. } | Event::RunResumed { version, .. }
+            if version != JOURNAL_VERSION =>
         {
-            return Err(newer("journal", u64::from(version), JOURNAL_VERSION));
+            Err(newer("journal", u64::from(version), JOURNAL_VERSION))
         }
-        events.push(event);
+        event => Ok(event),
     }
-    Ok(Unpacked { summary, plan, events })
+}
+
+fn newer(what: &str, found: u64, known: u32) -> Damage {
+    Damage {
+        cause: format!("its {what} has format version {found}, this Breakeven reads {known}"),
+        advice: NEWER,
+    }
 }

@@ -1,7 +1,11 @@
 //! What a history keeps, whatever happens to it.
 
 use crate::made::{all_done, command, files, night, objects, run, s3, said, write};
+use crate::report_support::Run;
+use breakeven::history::{self, Kept};
+use breakeven::model::Event;
 use breakeven::model::event::Ending;
+use breakeven::trend::Summary;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -134,6 +138,48 @@ async fn a_damaged_object_is_named_and_skipped() {
     let [out, _] = said(command(dir, &args).output().unwrap(), 4);
     assert!(out.contains("removed 2 objects"), "{out}");
     assert_eq!(objects(dir).len(), 4);
+}
+
+/// What is known in short is read without taking the journal apart, and never of an object that
+/// would be refused as a whole.
+#[test]
+fn the_short_way_of_reading_an_object_knows_and_refuses_what_the_long_one_does() {
+    let made = run("one", |_| ());
+    let summary = Summary::of(&made.plan, &made.events, made.decision());
+    let lines = |run: &Run| -> Vec<String> {
+        run.events.iter().map(|event| serde_json::to_string(event).unwrap()).collect()
+    };
+    let packed = |run: &Run, summary: &Summary| {
+        history::pack(&Kept { summary, plan: &run.plan, lines: &lines(run) }).unwrap()
+    };
+    let (name, bytes) = packed(&made, &summary);
+    let whole = history::unpack(&name, &bytes).unwrap();
+    assert_eq!(history::summary(&name, &bytes).unwrap(), whole.summary);
+    assert_eq!((&whole.summary, &whole.plan), (&summary, &made.plan));
+    assert_eq!(whole.events, made.events);
+
+    let mut refused = vec![(name.clone(), bytes[..bytes.len() - 9].to_vec())];
+    // Of these everything is whole, but for what they are.
+    let other = Summary { run: "other".to_owned(), ..summary.clone() };
+    refused.push(packed(&made, &other));
+    let mut newer = run("one", |_| ());
+    newer.plan.version += 1;
+    refused.push(packed(&newer, &summary));
+    let mut newer = run("one", |_| ());
+    for event in &mut newer.events {
+        if let Event::RunStarted { version, .. } = event {
+            *version += 1;
+        }
+    }
+    let (newer, of_newer) = packed(&newer, &summary);
+    // Whole objects, each under the name of another.
+    refused.push((newer.clone(), bytes));
+    refused.push((name, of_newer.clone()));
+    refused.push((newer, of_newer));
+    for (name, bytes) in refused {
+        let long = history::unpack(&name, &bytes).unwrap_err();
+        assert_eq!(history::summary(&name, &bytes).unwrap_err(), long);
+    }
 }
 
 #[tokio::test]
