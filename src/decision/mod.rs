@@ -37,7 +37,7 @@ pub use drift::{Drift, FALSE_ALARM, drift};
 pub use link_model::{BytesFrom, CurvePoint, HeldOut, LinkAt, LinkFit, LinkModel, LinkPoint};
 pub use looks::Sequential;
 pub use machines::{MachineResult, Machines, OnMachines, OwnSaving};
-pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect};
+pub use money::{Money, MoneyKind, MoneyPart, MoneySaving, MoneyVerdict, RoundingEffect, price};
 pub use outlook::outlook;
 pub use race::{Look, Race};
 pub use replay::Replay;

@@ -285,6 +285,21 @@ pub(super) fn money(
     })
 }
 
+/// Money that one job cost, storage left out, in the list's currency; `None` where something that has
+/// a price was not counted.
+pub fn price(prices: &Prices, sample: &Sample) -> Option<f64> {
+    let (numbers, known) = numbers(prices, &[sample]);
+    let priced = [
+        (known.down, prices.out_per_gb),
+        (known.up, prices.in_per_gb),
+        (known.requests, prices.per_10k_requests),
+    ];
+    // Of a price nothing is equal to 0 but 0.
+    let all = priced.into_iter().all(|(known, price)| known || price == 0.0);
+    let (_, numbers) = numbers.into_iter().next().filter(|_| all)?;
+    Some(costs(prices, known, &numbers)[PER_BUILD])
+}
+
 fn left_out(known: Known) -> Vec<String> {
     let mut left_out = Vec::new();
     for (known, what) in [

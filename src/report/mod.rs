@@ -21,6 +21,8 @@ mod model;
 #[cfg(feature = "openmetrics")]
 mod openmetrics;
 mod outlook;
+#[cfg(feature = "parquet")]
+mod parquet;
 pub mod quality;
 pub mod steps;
 mod stopping;
@@ -34,6 +36,8 @@ pub use machines::MachineOut;
 pub use model::{Across, GroupTitle, Link, Model, RunFacts, Scope, Unsupported};
 #[cfg(feature = "openmetrics")]
 pub use openmetrics::openmetrics;
+#[cfg(feature = "parquet")]
+pub use parquet::{Exported, PARQUET_VERSION, Written, write_parquet};
 pub use quality::Quality;
 pub use terminal::{Style, terminal};
 
@@ -167,17 +171,17 @@ pub fn write(files: &[ReportFile], dir: &Path) -> Result<(), ReportError> {
 }
 
 /// Makes a file under a temporary name, and gives it its own once it is whole.
-fn replace(
+fn replace<T, E: From<ReportError>>(
     path: &Path,
-    make: impl FnOnce(&mut dyn Write) -> Result<(), ReportError>,
-) -> Result<(), ReportError> {
+    make: impl FnOnce(&mut (dyn Write + Send)) -> Result<T, E>,
+) -> Result<T, E> {
     let fault = |operation, source| ReportError::Io { operation, path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(|source| fault("making the folder of", source))?;
     let mut temporary = temporary_in(folder).map_err(|source| fault("creating", source))?;
-    make(&mut temporary)?;
+    let made = make(&mut temporary)?;
     temporary.persist(path).map_err(|failed| fault("renaming to", failed.error))?;
-    Ok(())
+    Ok(made)
 }
 
 fn unwritten(path: &Path, source: io::Error) -> ReportError {

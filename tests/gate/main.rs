@@ -5,6 +5,8 @@ mod check;
 mod compare;
 mod compared;
 mod deploy;
+#[cfg(feature = "parquet")]
+mod exported;
 mod kept;
 mod made;
 mod merged;

@@ -1,6 +1,8 @@
 //! `breakeven history`: trends over many runs, and what keeps a history in order.
 
 mod add;
+#[cfg(feature = "parquet")]
+mod export;
 mod prune;
 mod rebuild;
 mod show;
@@ -26,6 +28,8 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Add(add::Args),
+    #[cfg(feature = "parquet")]
+    Export(export::Args),
     Prune(prune::Args),
     Rebuild(rebuild::Args),
 }
@@ -35,6 +39,8 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     match &args.command {
         None => show::run(&args.show),
         Some(Command::Add(args)) => add::run(args),
+        #[cfg(feature = "parquet")]
+        Some(Command::Export(args)) => export::run(args),
         Some(Command::Prune(args)) => prune::run(args),
         Some(Command::Rebuild(args)) => rebuild::run(args),
     }

@@ -43,6 +43,26 @@ fn priced(prices: &Prices, ours: &[f64], theirs: &[f64]) -> Money {
     money(prices, bootstrap, &[cell], Some(saved_s)).unwrap()
 }
 
+#[test]
+fn a_job_has_a_price_where_all_that_is_paid_for_was_counted() {
+    let mut sample = job(1, 90.0);
+    let count = |sample: &mut Sample, down, up| {
+        sample.phases.edit(|rows| {
+            for row in rows.iter_mut() {
+                (row.bytes_down, row.bytes_up, row.requests) = (down, up, None);
+            }
+        });
+    };
+    count(&mut sample, Some(2_000_000_000), None);
+    let of_phases = sample.phases.iter().filter(|row| !row.within).count() as f64;
+    let price_of = |sample: &Sample| price(&prices(), sample);
+    // Two minutes, and what came down; nothing is paid for bytes up and requests.
+    let known = price_of(&sample).unwrap();
+    assert!((known - (2.0 * 0.006 + of_phases * 2.0 * 0.09)).abs() < 1e-12, "{known}");
+    count(&mut sample, None, Some(1));
+    assert_eq!(price_of(&sample), None);
+}
+
 /// The published case of the methodology, as docs/decision.md reckons it.
 #[test]
 fn the_published_case_saves_no_money_by_whole_minutes() {
