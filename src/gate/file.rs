@@ -64,11 +64,11 @@ pub struct Rule {
     #[schemars(range(min = 0.0, max = 1.0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_least: Option<f64>,
-    /// Of `export-share` and `regression`: the largest share, such as 0.1.
+    /// Of `export-share`, `regression` and `resolves`: the largest share, such as 0.1.
     #[schemars(range(min = 0.0))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_most: Option<f64>,
-    /// Of `longest-job`: the longest time, such as "90s".
+    /// Of `longest-job` and `resolves`: the longest time, such as "90s".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
     /// Of `longest-job`: the phase that is meant; the whole job if absent.

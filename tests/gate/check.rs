@@ -1,7 +1,9 @@
 //! `breakeven check` on hand-made journals.
 
 use crate::report_support::Run;
-use crate::support::{HOSTILE, breakeven, made, of_app, only, printed, refusal, side, slow, write};
+use crate::support::{
+    HOSTILE, breakeven, identified, made, of_app, only, printed, refusal, side, slow, write,
+};
 use breakeven::compare;
 use breakeven::gate::{self, Baseline, Evidence, Gate, KINDS, Rules, State};
 use breakeven::model::{Event, Sample};
@@ -148,6 +150,38 @@ fn nothing_is_slower_than_it_was() {
     assert_eq!(state(&base, rule), State::Misconfigured, "the baseline cannot be read");
     let none = "kind = \"regression\"\nat_most = 0.1";
     assert_eq!(state(&base, none), State::Misconfigured, "there is no baseline");
+}
+
+#[test]
+fn the_run_was_quiet_enough_to_be_judged() {
+    let rule = |more: &str| format!("kind = \"resolves\"\n{more}");
+    let run = identified(Run::twice(1.0), "twice");
+    let found = run.decision().resolution[0].resolved.clone().unwrap();
+    assert!(found.smallest_s > 0.0 && found.smallest_share > 0.0, "{found:?}");
+    let share = |by: f64| format!("at_most = {}\n", found.smallest_share * by);
+    let time = |by: f64| format!("limit = \"{}us\"\n", (found.smallest_s * by * 1e6) as u64);
+    for (more, wanted) in [
+        (share(1.01), State::Pass),
+        (share(0.99), State::Fail),
+        (time(1.01), State::Pass),
+        (time(0.99), State::Fail),
+        // As with what matters, the larger of the two counts.
+        (share(0.99) + &time(1.01), State::Pass),
+        (share(1.01) + &time(0.99), State::Pass),
+        (share(0.99) + &time(0.99), State::Fail),
+        (share(0.99) + "link = \"office\"", State::Misconfigured),
+        (String::new(), State::Misconfigured),
+    ] {
+        assert_eq!(state(&run, &rule(&more)), wanted, "{more}");
+    }
+    assert_eq!(state(&RUN, &rule("at_most = 0.1")), State::Skip, "nothing was measured twice");
+    // Another one, of which nothing has been decided yet.
+    let mut few = identified(Run::twice(1.0), "few");
+    few.events.retain(|event| match event {
+        Event::SampleFinished { sample } => sample.round < 3,
+        _ => true,
+    });
+    assert_eq!(state(&few, &rule("at_most = 0.1")), State::Skip, "two pairs");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod longest_job;
 mod no_finding;
 mod pays_off;
 mod regression;
+mod resolves;
 mod step_hit_share;
 
 use super::{Evidence, Part, Rule};
@@ -41,6 +42,7 @@ pub static KINDS: &[Kind] = &[
     export_share::KIND,
     longest_job::KIND,
     regression::KIND,
+    resolves::KIND,
     no_finding::KIND,
 ];
 
