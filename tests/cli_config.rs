@@ -253,6 +253,35 @@ fn a_run_stops_by_itself_unless_its_rounds_are_fixed() {
     assert!(refusal(both.path(), &["plan"]).contains("both `rounds` and `max_rounds`"));
 }
 
+#[test]
+fn a_part_is_planned_as_it_is_run() {
+    let dir = article(GOOD);
+    let part = ["plan", "--only", "cold", "--fixed", "10", "--shard", "2/4"];
+    let text = success(dir.path(), &part);
+    // Two changes, two availabilities, two builders, and the A/A cell.
+    let first = "8 cells and an A/A cell, 3 of 10 counted rounds: 27 samples, and 9 in the warm-up";
+    assert!(text.starts_with(first), "{text}");
+    assert!(text.contains("\npart          2/4: rounds 2, 6, 10\n"), "{text}");
+    assert!(text.contains("as a node pulls it, in 1 rounds"), "round 2 of the first five: {text}");
+    let plan = |args: &[&str]| -> breakeven::model::Plan {
+        let args = [args, &["--format", "json"]].concat();
+        serde_json::from_str(&success(dir.path(), &args)).unwrap()
+    };
+    let (planned, whole) = (plan(&part), plan(&part[..5]));
+    assert_eq!(planned.shard.unwrap().to_string(), "2/4");
+    assert_eq!((planned.rounds, planned.own_rounds(), &planned.cells), (10, 3, &whole.cells));
+    // As a system's variables say, and what cannot be is refused as `run` refuses it.
+    let mut auto = Command::new(env!("CARGO_BIN_EXE_breakeven"));
+    auto.current_dir(dir.path()).args(["plan", "--fixed", "60", "--shard", "auto"]);
+    let output = auto.envs([("CI_NODE_INDEX", "3"), ("CI_NODE_TOTAL", "3")]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = "\npart          3/3: rounds 3, 6, 9, 12, 15, 18, 21, 24, 27, … 60\n";
+    assert!(text.contains(line), "{text}");
+    refusal(dir.path(), &["plan", "--max-rounds", "9", "--shard", "1/2"]);
+    let said = refusal(dir.path(), &["plan", "--fixed", "2", "--shard", "3/3"]);
+    assert!(said.contains("part 3/3 has no round to measure"), "{said}");
+}
+
 /// Keys of the cells of a plan.
 fn cells(dir: &Path, args: &[&str]) -> Vec<String> {
     let args = [&["plan", "--format", "json"], args].concat();

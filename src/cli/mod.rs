@@ -17,6 +17,7 @@ mod progress;
 mod repeat;
 mod report;
 mod run;
+mod shard;
 
 use crate::config::ConfigError;
 use crate::run::RunError;

@@ -1,6 +1,7 @@
 //! `breakeven plan`: what a run would measure, and how, before anything runs.
 
 use super::exit::Exit;
+use super::shard::ShardArgs;
 use super::{CliError, output};
 use crate::config::{self, Filter, Overrides};
 use crate::model::plan::{RegistryPlan, Workload};
@@ -26,6 +27,8 @@ pub struct Args {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     overrides: OverrideArgs,
 }
@@ -98,7 +101,7 @@ impl From<&OverrideArgs> for Overrides {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let config = config::load(&args.config)?;
-    let plan = config.resolve(&(&args.overrides).into())?;
+    let plan = config.resolve(&args.shard.overrides(&args.overrides, &args.config)?)?;
     for note in config.notes(&plan) {
         output::message(&format!("note: {note}"));
     }
@@ -169,6 +172,24 @@ fn commands(
     shell::commands(&strategy.steps(&job), &build)
 }
 
+/// Rounds of a part that are named; more are left to the reader.
+const NAMED: usize = 10;
+
+/// `rounds 2, 6, 10`.
+fn own_rounds(plan: &Plan) -> String {
+    let own: Vec<String> = (1..=plan.rounds)
+        .filter(|round| plan.has_round(*round))
+        .map(|round| round.to_string())
+        .collect();
+    match own.as_slice() {
+        [one] => format!("round {one}"),
+        [first @ .., last] if own.len() > NAMED => {
+            format!("rounds {}, … {last}", first[..NAMED - 1].join(", "))
+        }
+        all => format!("rounds {}", all.join(", ")),
+    }
+}
+
 fn text(plan: &Plan) -> String {
     let measured = plan.measured().count();
     let again = match plan.again.len() {
@@ -177,17 +198,24 @@ fn text(plan: &Plan) -> String {
         several => format!(" and {several} A/A cells"),
     };
     let (cells, rounds) = (plan.cells.len(), plan.rounds);
-    let samples = measured * rounds as usize;
+    let samples = measured * plan.own_rounds() as usize;
+    let counted = match plan.shard {
+        None => format!("{rounds} counted rounds"),
+        Some(_) => format!("{} of {rounds} counted rounds", plan.own_rounds()),
+    };
     let mut out = match plan.adaptive {
         true => format!(
             "{cells} cells{again}, at most {rounds} counted rounds: at most {samples} samples, and \
              {measured} in the warm-up round; it stops once every verdict is settled\n\n"
         ),
         false => format!(
-            "{cells} cells{again}, {rounds} counted rounds: {samples} samples, and {measured} in \
-             the warm-up round\n\n"
+            "{cells} cells{again}, {counted}: {samples} samples, and {measured} in the warm-up \
+             round\n\n"
         ),
     };
+    if let Some(shard) = plan.shard {
+        let _ = writeln!(out, "{:<14}{shard}: {}", "part", own_rounds(plan));
+    }
     for (axis, values) in config::axes(&plan.cells) {
         let shown: Vec<String> = match axis {
             "change" => weighted(plan.changes.keys(), &values, |name| plan.change_weight(name)),
@@ -222,7 +250,8 @@ fn text(plan: &Plan) -> String {
         RegistryPlan::External { address, prefix } => format!("{address}/{prefix}"),
     };
     let storage = plan.storage.as_deref().unwrap_or("a temporary folder");
-    let deploy = match plan.deploy_rounds.min(plan.rounds) {
+    let pulled = (1..=plan.deploy_rounds.min(plan.rounds)).filter(|round| plan.has_round(*round));
+    let deploy = match pulled.count() {
         0 => "final images are not pulled as a node pulls them".to_owned(),
         rounds => format!("each final image is also pulled as a node pulls it, in {rounds} rounds"),
     };

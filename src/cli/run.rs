@@ -3,9 +3,9 @@
 use super::exit::Exit;
 use super::plan::OverrideArgs;
 use super::progress::Progress;
+use super::shard::ShardArgs;
 use super::{CliError, output, runtime};
-use crate::config::shards::{self, Asked};
-use crate::config::{self, ConfigError, Filter, Overrides};
+use crate::config::{self, Filter, Overrides};
 use crate::engine;
 use crate::model::event::Ending;
 use crate::model::{Event, Plan};
@@ -28,20 +28,17 @@ pub struct Args {
     out: Option<PathBuf>,
     /// Go on with the run in this directory where it stopped: the same plan, and nothing that was
     /// finished is measured again.
-    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["config", "out", "OverrideArgs"])]
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["config", "out", "OverrideArgs", "ShardArgs"])]
     resume: Option<PathBuf>,
     /// With --resume: measure samples that failed again.
     #[arg(long, requires = "resume")]
     retry_failed: bool,
-    /// Measure only a part of the rounds, K of N, and leave the others to other machines: `auto`
-    /// takes both numbers from the variables of the CI system, `auto/N` only K. `breakeven merge`
-    /// puts the parts together.
-    #[arg(long, value_name = "K/N", conflicts_with_all = ["resume", "max_rounds"])]
-    shard: Option<Asked>,
     /// The history that the run is written into when it has ended, in place of the one that the
     /// configuration names: an address or a folder.
     #[arg(long, value_name = "ADDR", conflicts_with = "resume")]
     history: Option<String>,
+    #[command(flatten)]
+    shard: ShardArgs,
     #[command(flatten)]
     overrides: OverrideArgs,
 }
@@ -52,7 +49,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         return go_on(dir, args.retry_failed);
     }
     let config = config::load(&args.config)?;
-    let mut plan = config.resolve(&overrides(args)?)?;
+    let mut plan = config.resolve(&args.shard.overrides(&args.overrides, &args.config)?)?;
     if let Some(place) = &args.history {
         plan.history = Some(run::history_address(place)?);
     }
@@ -62,22 +59,6 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("reports").join(&plan.run));
     let outcome = runtime()?.block_on(begin(plan, &out, &Was::default()))?;
     report(outcome, &out)
-}
-
-/// What the command line and, for one of several parts, the environment set.
-fn overrides(args: &Args) -> Result<Overrides, CliError> {
-    let overrides = Overrides::from(&args.overrides);
-    let Some(asked) = args.shard else { return Ok(overrides) };
-    let variable = |name: &str| std::env::var(name).ok();
-    let shard = shards::shard(asked, variable)
-        .map_err(|problem| ConfigError::new(&args.config, vec![problem]))?;
-    let shared = shards::seed(variable);
-    if let (Some((_, from)), None) = (shared, overrides.seed) {
-        output::message(&format!(
-            "note: part {shard}; where no seed is given it comes from {from}"
-        ));
-    }
-    Ok(Overrides { shard: Some(shard), shared_seed: shared.map(|(seed, _)| seed), ..overrides })
 }
 
 /// What an earlier run of the same plan found, to say what differs.
