@@ -1,11 +1,13 @@
 //! What a killed run left of Buildah: a command that goes on, and what it mounted.
 
 use super::place::Place;
+use super::program;
 use crate::engine::EngineError;
 use crate::registry::Identity;
 use rustix::mount::{UnmountFlags, unmount};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The file that names the command in hand.
@@ -28,7 +30,8 @@ pub(super) fn note(place: &Place, id: Option<u32>) {
 }
 
 /// Ends the commands that a run which was killed left running with their files in this run's
-/// folder, and unmounts what they mounted there; the files stay. Returns how many there were.
+/// folder, unmounts what they mounted there, and removes the storages. Returns how many commands
+/// there were.
 ///
 /// Blocking; up to a few seconds. Not for a run that lives.
 pub fn remove_leftovers(scratch: &Path) -> Result<usize, EngineError> {
@@ -45,6 +48,13 @@ pub fn remove_leftovers(scratch: &Path) -> Result<usize, EngineError> {
         ended += usize::from(killed);
     }
     unmount_below(scratch);
+    for folder in folders(scratch) {
+        remove(&folder).map_err(|source| EngineError::Io {
+            operation: "remove".to_owned(),
+            reference: folder.display().to_string(),
+            source,
+        })?;
+    }
     Ok(ended)
 }
 
@@ -57,20 +67,43 @@ fn folders(scratch: &Path) -> Vec<PathBuf> {
     let ours = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(FOLDER))
     };
-    list(scratch).into_iter().filter(ours).flat_map(|engine| list(&engine)).collect()
+    let engines = list(scratch).into_iter().filter(ours);
+    engines.flat_map(|engine| list(&engine)).filter(|path| path.is_dir()).collect()
 }
 
 /// Removes a folder of ours with what is mounted in it, once everything that was ended there has
 /// let go of it.
 pub(super) fn remove(folder: &Path) -> io::Result<()> {
     let since = Instant::now();
+    let mut tried = false;
     loop {
         unmount_below(folder);
         match std::fs::remove_dir_all(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !tried => {
+                tried = true;
+                remove_as_others(folder);
+            }
             Err(_) if since.elapsed() < LET_GO => std::thread::sleep(Duration::from_millis(20)),
             done => return done,
         }
+    }
+}
+
+/// Removes what is in a folder, as far as it goes, as the root of the user namespace that Buildah
+/// works in where it is not root: layers hold files of that namespace's other users, and folders
+/// that nobody but root may change.
+fn remove_as_others(folder: &Path) {
+    let mut command = Command::new(program::path());
+    command.args(["unshare", "rm", "-rf", "--one-file-system", "--"]).arg(folder);
+    let done = command.stdin(Stdio::null()).stdout(Stdio::null()).output();
+    match done {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            tracing::warn!("buildah unshare rm {}: {}", folder.display(), said.trim());
+        }
+        Err(error) => tracing::warn!("buildah unshare rm {}: {error}", folder.display()),
     }
 }
 
@@ -122,7 +155,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let folder = scratch.path().join("buildah-x/1");
         let place = Place::make(&folder, crate::model::plan::Driver::Vfs, None).unwrap();
-        let mut command = std::process::Command::new("sleep");
+        let mut command = Command::new("sleep");
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.arg("600").spawn().unwrap();
         note(&place, Some(child.id()));

@@ -54,11 +54,16 @@ impl Answer {
     }
 }
 
+/// The program that the user names in `BREAKEVEN_BUILDAH`, else `buildah` on PATH.
+pub(super) fn path() -> PathBuf {
+    let named = std::env::var_os("BREAKEVEN_BUILDAH").filter(|value| !value.is_empty());
+    named.map_or_else(|| PathBuf::from("buildah"), PathBuf::from)
+}
+
 impl Program {
     /// Finds it and asks its version.
     pub(super) async fn find() -> Result<Self, EngineError> {
-        let named = std::env::var_os("BREAKEVEN_BUILDAH").filter(|value| !value.is_empty());
-        let path = named.map_or_else(|| PathBuf::from("buildah"), PathBuf::from);
+        let path = path();
         let missing = |cause: String| EngineError::Unavailable {
             address: path.display().to_string(),
             cause,
