@@ -2,6 +2,7 @@
 
 use super::context::{self, ModeForm};
 use super::shared::failure;
+use super::upkeep::SHORT_ID;
 use super::{BuildOutcome, BuildRequest, EngineError, NO_ROOM, StepLog, says_full};
 use crate::model::StepRecord;
 use crate::workspace::WorkspaceError;
@@ -124,7 +125,7 @@ impl Lines {
             }
             return None;
         }
-        let is_id = answer.len() >= 12 && answer.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_id = answer.len() >= SHORT_ID && answer.bytes().all(|byte| byte.is_ascii_hexdigit());
         (is_id && !self.in_from).then(|| answer.to_owned())
     }
 
@@ -213,6 +214,7 @@ mod tests {
     fn podmans_lines_are_read_as_dockers() {
         let mut lines = Lines { podman: true, ..Lines::default() };
         let now = Instant::now();
+        let mut seen = Vec::new();
         for line in [
             "[1/2] STEP 1/2: FROM base:1 AS builder",
             "[1/2] STEP 2/2: RUN make",
@@ -222,11 +224,13 @@ mod tests {
             "--> 76422214d4b",
             "[2/2] COMMIT x:branch",
         ] {
-            lines.line(line, now);
+            seen.extend(lines.line(line, now));
         }
         let steps = lines.outcome.steps.iter();
         let steps: Vec<_> = steps.map(|s| (s.stage.as_str(), s.step, s.hit)).collect();
         assert_eq!(steps, [("builder", 1, true), ("1", 1, false)]);
+        // Without these, what a build made could not be removed again.
+        assert_eq!(seen, ["76422214d4b"]);
     }
 
     const BUILD: &str = "\

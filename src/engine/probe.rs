@@ -15,8 +15,11 @@ pub enum Capability {
     InlineCache,
     /// Exporting cache to a registry or a folder. An engine's builder can do both or neither.
     CacheExport,
-    /// Taking an image that came out of an archive as a cache source (trap 30).
-    LoadedImage(Builder),
+    /// Taking an image that another engine made as a cache source of the classic builder, however it
+    /// came. Podman's builder has no such sources.
+    Source,
+    /// Taking an image that came out of an archive as a cache source of BuildKit (trap 30).
+    LoadedImage,
     /// Taking an image whose build has an ARG in a stage as a cache source of the classic builder.
     /// Engine 26.1 with the containerd image store fails: it looks for a layer that an ARG has not.
     SourceWithArgument,
@@ -25,12 +28,14 @@ pub enum Capability {
 impl Capability {
     /// Whether an image has to be taken to an engine that does not have it, see [`Trial::next`].
     pub fn needs_another_engine(self) -> bool {
-        matches!(self, Self::LoadedImage(_) | Self::SourceWithArgument)
+        matches!(self, Self::Source | Self::LoadedImage | Self::SourceWithArgument)
     }
 
     /// What is built: it costs next to nothing and needs no image.
     fn dockerfile(self) -> &'static str {
         match self {
+            // Podman finds an image's last step in an image that came, and none before it.
+            Self::Source => "FROM scratch\nCOPY probe /\nCOPY probe /again\n",
             Self::SourceWithArgument => "FROM scratch\nARG PROBE=1\nCOPY probe /\n",
             _ => "FROM scratch\nCOPY probe /\n",
         }
@@ -81,8 +86,10 @@ impl<'a> Trial<'a> {
             Capability::Builder(builder) => engine.supports(builder).await,
             Capability::InlineCache => self.inline(engine).await,
             Capability::CacheExport => self.export(engine).await,
-            Capability::LoadedImage(builder) => self.leave(engine, builder).await,
-            Capability::SourceWithArgument => self.leave(engine, Builder::Classic).await,
+            Capability::LoadedImage => self.leave(engine, Builder::Buildkit).await,
+            Capability::Source | Capability::SourceWithArgument => {
+                self.leave(engine, Builder::Classic).await
+            }
         }
     }
 
@@ -90,7 +97,8 @@ impl<'a> Trial<'a> {
     /// [`Trial::first`] made there.
     pub async fn next(&self, engine: &dyn Engine) -> Result<(), EngineError> {
         match self.capability {
-            Capability::LoadedImage(builder) => self.find(engine, builder).await,
+            Capability::Source => self.find(engine, Builder::Classic).await,
+            Capability::LoadedImage => self.find(engine, Builder::Buildkit).await,
             Capability::SourceWithArgument => self.restore(engine).await,
             _ => Ok(()),
         }
@@ -147,6 +155,14 @@ impl<'a> Trial<'a> {
         let outcome = self.build(engine, builder, source, None).await?;
         if outcome.steps.iter().any(|step| step.hit && step.makes_content()) {
             return Ok(());
+        }
+        if builder == Builder::Classic {
+            return Err(EngineError::NotCapable {
+                what: "taking an image as a cache source".to_owned(),
+                cause: "no step hit one that came from another engine".to_owned(),
+                advice: "Use Docker's own engine, or `kind = \"buildah\"` with buildah-layers"
+                    .to_owned(),
+            });
         }
         let asked = outcome.imports.iter().find_map(|(_, error)| error.as_deref());
         Err(EngineError::NotCapable {

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 use time::OffsetDateTime;
 
+/// Fewest digits of an id in a builder's lines: Docker writes 12, Podman 11.
+pub(super) const SHORT_ID: usize = 11;
 /// Removals that run at the same time.
 const AT_ONCE: usize = 4;
 /// Times that a list is asked for again.
@@ -454,7 +456,8 @@ fn digests_of_ours<'a>(
 fn resolve(images: &[ImageSummary], id: &str) -> Option<String> {
     let id = id.strip_prefix("sha256:").unwrap_or(id);
     let mut found = images.iter().filter(|image| {
-        image.id.strip_prefix("sha256:").unwrap_or(&image.id).starts_with(id) && id.len() >= 12
+        image.id.strip_prefix("sha256:").unwrap_or(&image.id).starts_with(id)
+            && id.len() >= SHORT_ID
     });
     match (found.next(), found.next()) {
         (Some(image), None) => Some(image.id.clone()),

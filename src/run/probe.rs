@@ -106,12 +106,15 @@ fn needs(bench: &Bench<'_>, cell: &Cell) -> BTreeSet<Capability> {
         if build.inline_cache && cell.builder == Builder::Buildkit {
             needed.insert(Capability::InlineCache);
         }
-        if loads && !build.sources.references().is_empty() {
-            needed.insert(Capability::LoadedImage(cell.builder));
+        let takes = !build.sources.references().is_empty();
+        if takes && cell.builder == Builder::Classic {
+            needed.insert(Capability::Source);
+        } else if takes && loads {
+            needed.insert(Capability::LoadedImage);
         }
         // Builds that leave a source and builds that take one name the same stages.
         if cell.builder == Builder::Classic
-            && !build.sources.references().is_empty()
+            && takes
             && has_argument(&bench.plan.workloads[&cell.workload].layout, build.target.as_deref())
         {
             needed.insert(Capability::SourceWithArgument);
@@ -135,10 +138,6 @@ fn has_argument(layout: &[StageLayout], target: Option<&str>) -> bool {
     false
 }
 
-fn is_loaded(capability: Capability) -> bool {
-    matches!(capability, Capability::LoadedImage(_))
-}
-
 fn event(
     engine: &str,
     capability: Capability,
@@ -148,8 +147,10 @@ fn event(
 ) -> Event {
     let competitors: BTreeSet<String> = cells.iter().map(|cell| cell.competitor()).collect();
     let competitors: Vec<String> = competitors.into_iter().collect();
-    let kind =
-        if is_loaded(capability) { &kinds::LOADED_NOT_CONSULTED } else { &kinds::UNSUPPORTED };
+    let kind = match capability {
+        Capability::LoadedImage => &kinds::LOADED_NOT_CONSULTED,
+        _ => &kinds::UNSUPPORTED,
+    };
     Event::Unsupported {
         what: format!("{} on engine {engine}", competitors.join(", ")),
         cells: cells.iter().map(|cell| cell.key()).collect::<Vec<CellKey>>(),

@@ -16,6 +16,7 @@ mod inner;
 mod lab;
 mod login;
 mod pipeline;
+mod podman;
 mod private;
 mod replay;
 mod resume;

@@ -1,0 +1,132 @@
+//! A run on Podman's API socket. Podman comes from `scripts/daemonless.sh`; without it this fails.
+
+use super::harness::{Bed, text};
+use breakeven::model::{Event, Status};
+use breakeven::run::journal;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const CONFIG: &str = r##"
+rounds = 1
+
+[workload.article]
+context = "FIXTURES/article"
+build_args = { PACKAGE_SECONDS = "0", PACKAGE_MB = "1", DEPS_SECONDS = "0", DEPS_MB = "2" }
+
+[change.app]
+edits = [{ append = "app/serve.sh", text = "# {nonce}\n" }]
+
+[candidate.branch]
+"##;
+
+/// Podman's service in a folder of a test's own: socket, storage and settings. Nothing of the user's
+/// Podman is read or changed.
+struct Podman {
+    service: Child,
+    folder: PathBuf,
+}
+
+impl Podman {
+    fn start(folder: PathBuf) -> Self {
+        std::fs::create_dir(&folder).unwrap();
+        // The managed registry has another port each time, and no TLS.
+        let registries = folder.join("registries.conf");
+        let settings = "unqualified-search-registries = [\"docker.io\"]\n\n\
+                    [[registry]]\nlocation = \"127.0.0.1\"\ninsecure = true\n";
+        std::fs::write(&registries, settings).unwrap();
+        let mut service = Command::new("podman");
+        for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
+            service.arg(option).arg(folder.join(name));
+        }
+        service.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
+        service.args(["--events-backend", "file", "system", "service", "--time=0"]);
+        service.arg(Self::host(&folder)).env("CONTAINERS_REGISTRIES_CONF", registries);
+        service.env("TMPDIR", &folder).stderr(Stdio::null());
+        let service = service.spawn().expect("podman: run scripts/daemonless.sh");
+        let podman = Self { service, folder };
+        let since = Instant::now();
+        while !podman.folder.join("podman.sock").exists() {
+            assert!(since.elapsed() < Duration::from_secs(60), "Podman's service makes no socket");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/base-image.sh");
+        let made = podman.told(&mut Command::new(script));
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        podman
+    }
+
+    fn host(folder: &Path) -> String {
+        format!("unix://{}", folder.join("podman.sock").display())
+    }
+
+    /// Runs a command that talks to this engine.
+    fn told(&self, command: &mut Command) -> std::process::Output {
+        command.env("DOCKER_HOST", Self::host(&self.folder)).output().unwrap()
+    }
+
+    /// Every image in its storage, intermediate ones included.
+    fn images(&self) -> String {
+        let listed = self.told(Command::new("docker").args(["images", "--all", "--quiet"]));
+        assert!(listed.status.success(), "{}", text(&listed.stderr));
+        text(&listed.stdout)
+    }
+}
+
+impl Drop for Podman {
+    fn drop(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
+    }
+}
+
+#[test]
+fn podman_builds_behind_its_socket_and_what_it_cannot_do_is_unsupported() {
+    let bed = Bed::new();
+    let podman = Podman::start(bed.path("podman"));
+    let before = podman.images();
+    let config = bed.config(CONFIG);
+    let cells = ["cold", "pull", "save-load"].map(|one| format!("*/app/branch/{one}/classic/*"));
+    let only = cells.join(",");
+    let mut run = bed.breakeven();
+    run.arg("run").arg(config).args(["--out", "out", "--only", &only]);
+    let output = podman.told(&mut run);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+
+    // Nothing is measured of what cannot be done, and everything else is what it claims to be.
+    let samples = bed.samples();
+    assert_eq!(samples.len(), 2, "warm-up and round of one cell: {stderr}");
+    for sample in &samples {
+        assert_eq!(sample.cell.strategy, "cold");
+        assert_eq!(sample.status, Status::Ok, "{}", sample.reason);
+        // ARG counts as a step, as CMD does.
+        let steps: Vec<_> = sample.steps.iter().map(|step| (step.stage, step.step)).collect();
+        let builder = (1..=5).map(|step| ("builder", step));
+        assert_eq!(steps, builder.chain((1..=3).map(|step| ("1", step))).collect::<Vec<_>>());
+        assert!(sample.steps.iter().all(|step| !step.hit), "{:?}", sample.steps);
+        assert!(sample.image_bytes.is_some_and(|bytes| bytes > 2_000_000));
+    }
+    let unsupported: Vec<(String, String)> = journal::read(&bed.path("out"))
+        .unwrap()
+        .events
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Unsupported { cells, reason, .. } => {
+                Some(cells.into_iter().map(move |cell| (cell.to_string(), reason.clone())))
+            }
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    for strategy in ["pull", "save-load"] {
+        let key = format!("article/app/branch/{strategy}/classic/unshaped/shared");
+        let reasons: Vec<_> = unsupported.iter().filter(|(cell, _)| *cell == key).collect();
+        assert!(
+            reasons.iter().any(|(_, reason)| reason.contains("an image as a cache source")),
+            "{strategy}: {unsupported:?}"
+        );
+    }
+    assert_eq!(podman.images(), before, "what the run made is gone, intermediate images too");
+    assert_eq!(bed.leavings(), Vec::<String>::new());
+}
