@@ -3,7 +3,7 @@
 use super::{BaselineShift, CellDifference, CellSide, Difference, Side, Word};
 use crate::decision::{Group, ROUNDS_FOR_VERDICT, Row};
 use crate::model::{Cell, CellKey, Plan, Sample};
-use crate::stats::{Bootstrap, Values};
+use crate::stats::{Bootstrap, Rounds, Values};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Seconds of whole jobs by round.
@@ -14,6 +14,8 @@ pub(super) struct Pairs {
     baseline: Option<String>,
     /// Relevance of the two plans.
     relevances: [(f64, f64); 2],
+    /// How many machines measured either run, where there are several.
+    machines: [Option<u32>; 2],
     pairs: Vec<Pair>,
     pub(super) only_in_base: Vec<String>,
     pub(super) only_in_new: Vec<String>,
@@ -52,6 +54,7 @@ impl Pairs {
         Self {
             baseline: same.then(|| new.plan.baseline.clone()),
             relevances: [base, new].map(|side| relevance(side.plan)),
+            machines: [base, new].map(|side| side.plan.machines),
             pairs,
             only_in_base,
             only_in_new,
@@ -61,14 +64,14 @@ impl Pairs {
     /// How many statements hold together: one for each cell that can be compared, and one for the
     /// baseline's together.
     pub(super) fn statements(&self) -> usize {
-        let cells = self.pairs.iter().filter(|pair| measured(&pair.times).is_some()).count();
+        let cells = self.pairs.iter().filter(|pair| self.measured(&pair.times).is_some()).count();
         cells + usize::from(self.baseline_times().is_some())
     }
 
     /// The difference of every pair.
     pub(super) fn differences(&self, bootstrap: Bootstrap, confidence: f64) -> Vec<CellDifference> {
         let of = |pair: &Pair| {
-            let values = measured(&pair.times);
+            let values = self.measured(&pair.times);
             let time = values.map(|values| self.difference(bootstrap, confidence, &values));
             let word = match &time {
                 Some(time) => time.word(),
@@ -106,7 +109,7 @@ impl Pairs {
         &self,
         bootstrap: Bootstrap,
         confidence: f64,
-        [base, new]: &[Values; 2],
+        [base, new]: &[Rounds; 2],
     ) -> Difference {
         let [seconds, share] = bootstrap.difference(base, new, confidence);
         let relevant = |(share, seconds): (f64, f64)| (share * base.mean()).max(seconds);
@@ -116,7 +119,7 @@ impl Pairs {
 
     /// The mean over the baseline's cells in each round in which all of them count: rounds and not
     /// jobs are what is drawn, since the jobs of a round share the machine's mood.
-    fn baseline_times(&self) -> Option<(usize, [Values; 2])> {
+    fn baseline_times(&self) -> Option<(usize, [Rounds; 2])> {
         let baseline = self.baseline.as_ref()?;
         let of: Vec<&Pair> =
             self.pairs.iter().filter(|pair| pair.cell.strategy == *baseline).collect();
@@ -132,15 +135,20 @@ impl Pairs {
             };
             first.filter_map(mean).collect::<ByRound>()
         });
-        measured(&means).map(|values| (of.len(), values))
+        self.measured(&means).map(|values| (of.len(), values))
     }
-}
 
-/// The numbers of both runs, if there are enough in each.
-fn measured(times: &[ByRound; 2]) -> Option<[Values; 2]> {
-    let enough = times.iter().all(|times| times.len() >= ROUNDS_FOR_VERDICT);
-    let [base, new] = times.each_ref().map(|times| Values::new(times.values().copied()).ok());
-    Some([base?, new?]).filter(|_| enough)
+    /// The numbers of both runs, if there are enough in each.
+    fn measured(&self, times: &[ByRound; 2]) -> Option<[Rounds; 2]> {
+        if times.iter().any(|times| times.len() < ROUNDS_FOR_VERDICT) {
+            return None;
+        }
+        let of = |side: usize| {
+            let by_round = times[side].iter().map(|(round, seconds)| (*round, *seconds));
+            Rounds::new(by_round, self.machines[side])
+        };
+        Some([of(0)?, of(1)?])
+    }
 }
 
 pub(super) fn rows<'a>(side: &Side<'a>) -> Vec<(Cell, &'a Row)> {

@@ -7,6 +7,9 @@
 //! Statistical Association 56, 1961): *all* of a comparison hold together with 95 %, whatever the
 //! cells of a round have in common. A word other than `no difference shown` needs the whole interval
 //! beyond the smallest saving that matters, as a verdict does.
+//!
+//! **Of a run that several machines measured, machines are what chance drew**, not their rounds, as
+//! in its own decision; the comparison says so.
 
 mod cells;
 mod many;
@@ -16,6 +19,7 @@ pub use many::{RUNS, against};
 
 use crate::decision::{Decision, Verdict};
 use crate::model::{Builder, Event, Plan, Sample, sample};
+use crate::stats::bootstrap::machines::LEAST;
 use crate::stats::{Bootstrap, Estimate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -282,8 +286,12 @@ fn compare_by(
     new: Side<'_>,
     bootstrap: Bootstrap,
     across: Vec<String>,
-    notes: Vec<String>,
+    mut notes: Vec<String>,
 ) -> Comparison {
+    notes.extend([("BASE", base), ("NEW", new)].into_iter().filter_map(|(name, side)| {
+        let machines = side.plan.machines.filter(|machines| *machines > 1)?;
+        Some(by_machines(name, machines))
+    }));
     let pairs = cells::Pairs::new(&base, &new);
     let statements = pairs.statements();
     let confidence = 1.0 - ERROR / statements.max(1) as f64;
@@ -299,6 +307,21 @@ fn compare_by(
         verdicts: verdicts::pairs(base.decision, new.decision),
         only_in_base: pairs.only_in_base,
         only_in_new: pairs.only_in_new,
+    }
+}
+
+/// What a reader must know of a run that several machines measured.
+fn by_machines(name: &str, machines: u32) -> String {
+    match machines as usize >= LEAST {
+        true => format!(
+            "{name} was measured on {machines} machines: they are what intervals are made from, and \
+             not their rounds"
+        ),
+        false => format!(
+            "{name} was measured on {machines} machines, fewer than the {LEAST} from which intervals \
+             are made from machines: they are made from rounds, and reach as far as each machine by \
+             itself"
+        ),
     }
 }
 

@@ -134,6 +134,65 @@ fn two_runs_of_the_same_hardly_ever_give_an_alarm() {
     }
 }
 
+/// The same, of which each machine has a mood of its own, drawn anew for every run.
+fn on_machines(
+    mut normal: impl FnMut() -> f64,
+    machines: u32,
+) -> impl FnMut(u32, usize, &Cell) -> f64 {
+    let moods: Vec<f64> = (0..machines).map(|_| 0.1 * normal()).collect();
+    let mut noise = noisy(normal);
+    move |round, position, cell| {
+        moods[((round - 1) % machines) as usize].exp() * noise(round, position, cell)
+    }
+}
+
+/// 60 comparisons of two merged runs of six machines with eight rounds each, that differ by more than
+/// rounds do. With machines as units there is a false alarm in at most 5 % of them (3, and two standard
+/// deviations), with rounds as units, as for a run on one machine, in far more.
+#[test]
+fn two_merged_runs_of_the_same_hardly_ever_give_an_alarm() {
+    let mut template = Made::new(1, |_, _, _| 1.0);
+    let mut normal = normals(2027);
+    let mut alarms = [0, 0];
+    for _ in 0..60 {
+        template.plan.machines = Some(6);
+        let mut sides: [Made; 2] =
+            std::array::from_fn(|_| template.again(48, on_machines(&mut normal, 6)));
+        for alarms in &mut alarms {
+            let comparison = compared(&sides[0], &sides[1]);
+            let said = comparison.cells.iter().map(|cell| cell.word);
+            let mut said = said.chain(comparison.baseline.iter().map(|shift| shift.word));
+            *alarms += u32::from(said.any(|word| word != Word::NoDifferenceShown));
+            sides.iter_mut().for_each(|side| side.plan.machines = None);
+        }
+    }
+    assert!(alarms[0] <= 6 && alarms[1] > 8, "{alarms:?} of 60");
+}
+
+#[test]
+fn a_comparison_says_what_intervals_of_merged_runs_are_made_from() {
+    let mut base = Made::new(12, noisy(normals(23)));
+    let mut new = base.again(12, |round, position, cell| {
+        let slow = if round % 3 == 0 { 1.5 } else { 1.0 };
+        slow * (4.0 + position as f64 + cell.key().0.len() as f64 / 100.0)
+    });
+    assert_eq!(compared(&base, &new).notes, Vec::<String>::new());
+    let wide = |comparison: &Comparison| comparison.cells[0].time.unwrap().seconds;
+    let rounds = wide(&compared(&base, &new));
+    new.plan.machines = Some(3);
+    base.plan.machines = Some(6);
+    let comparison = compared(&base, &new);
+    // One of NEW's three machines takes half as long again: the interval reaches that far.
+    let machines = wide(&comparison);
+    assert!((rounds.point - machines.point).abs() < 1e-9);
+    let slowest = 1.5 * comparison.cells[0].new.mean_s.unwrap() / (3.5 / 3.0);
+    let reached = comparison.cells[0].base.mean_s.unwrap() + machines.high;
+    assert!(reached >= slowest - 1e-9, "{machines:?}: {reached} and {slowest}");
+    let [of_base, of_new] = comparison.notes.as_slice() else { panic!("{:?}", comparison.notes) };
+    assert!(of_base.contains("BASE was measured on 6 machines: they are"), "{of_base}");
+    assert!(of_new.contains("NEW was measured on 3 machines, fewer than the 5"), "{of_new}");
+}
+
 #[test]
 fn slower_builds_are_found_where_they_are_and_nowhere_else() {
     let mut noise = noisy(normals(11));

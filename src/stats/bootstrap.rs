@@ -13,6 +13,8 @@
 mod difference;
 pub mod machines;
 
+pub use difference::Rounds;
+
 use super::{Estimate, Values, values::quantile};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -10,7 +10,7 @@ pub mod trend;
 pub mod values;
 pub mod variance;
 
-pub use bootstrap::Bootstrap;
+pub use bootstrap::{Bootstrap, Rounds};
 pub use values::Values;
 
 use serde::{Deserialize, Serialize};

@@ -67,7 +67,7 @@ impl Bootstrap {
     }
 
     /// Positions of the rounds, by machine.
-    fn blocks(&self, rounds: &[u32]) -> Vec<Vec<usize>> {
+    pub(super) fn blocks(&self, rounds: &[u32]) -> Vec<Vec<usize>> {
         let mut blocks: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (at, round) in rounds.iter().enumerate() {
             blocks.entry(self.machine(*round)).or_default().push(at);
@@ -77,7 +77,7 @@ impl Bootstrap {
 }
 
 /// Draws as many machines as there are, and of each as many rounds as it has.
-fn draw_blocks(random: &mut ChaCha8Rng, blocks: &[Vec<usize>], times: &mut [u32]) {
+pub(super) fn draw_blocks(random: &mut ChaCha8Rng, blocks: &[Vec<usize>], times: &mut [u32]) {
     times.fill(0);
     for _ in blocks {
         let block = &blocks[pick(random, blocks.len())];
