@@ -61,7 +61,8 @@ rm -rf "$root/usr/local/cargo/registry/src" "$root"/var/cache/apt/* "$root"/var/
 
 old=$([[ -z $before ]] || docker image inspect --format '{{.Id}}' "$image")
 tar --create --directory="$root" --format=gnu --sort=name --mtime=@0 --numeric-owner . |
-    docker import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin CARGO_HOME=/usr/local/cargo CARGO_NET_OFFLINE=true' \
+    docker import --change 'ENV PATH=/usr/local/bin:/usr/bin:/bin' --change 'ENV CARGO_HOME=/usr/local/cargo' \
+        --change 'ENV CARGO_NET_OFFLINE=true' \
         --change "LABEL $label=$recipe" - "$image" >/dev/null
 # Ours, by its label, and now without a name: gone, unless something is built on it.
 if [[ -n $old ]]; then docker image rm "$old" >/dev/null 2>&1 || true; fi
