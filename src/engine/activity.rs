@@ -1,7 +1,7 @@
 //! What others do on an engine.
 
 use super::EngineError;
-use super::shared::{connect, failure};
+use super::connection::{connect, failure};
 use bollard::query_parameters::{EventsOptions, ListContainersOptions};
 use futures_util::StreamExt;
 use std::collections::HashMap;

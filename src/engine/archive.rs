@@ -1,7 +1,7 @@
 //! Load and save, streamed. Archives are packed and unpacked here, not by the engine: an old one
 //! does not read zstd.
 
-use super::shared::failure;
+use super::connection::failure;
 use super::{EngineError, StepLog};
 use crate::model::ImageRef;
 use crate::model::plan::{ArchivePlan, Compression};

@@ -1,7 +1,7 @@
 //! Builds by the Engine API's own builder (version 1), and what its lines say.
 
+use super::connection::failure;
 use super::context::{self, ModeForm};
-use super::shared::failure;
 use super::upkeep::SHORT_ID;
 use super::{BuildOutcome, BuildRequest, EngineError, NO_ROOM, StepLog, says_full};
 use crate::model::StepRecord;

@@ -1,6 +1,6 @@
 //! What happened on an engine meanwhile, and what of it was not ours (trap 34).
 
-use super::shared::failure;
+use super::connection::failure;
 use super::{EngineError, Owned};
 use bollard::Docker;
 use bollard::models::EventMessage;

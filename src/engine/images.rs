@@ -1,6 +1,6 @@
 //! What is known about a local image.
 
-use super::shared::failure;
+use super::connection::failure;
 use super::{EngineError, ImageFacts};
 use bollard::Docker;
 use bollard::errors::Error;

@@ -7,6 +7,7 @@ pub mod bases;
 pub mod buildah;
 mod buildx;
 mod classic;
+mod connection;
 mod context;
 mod events;
 mod host;
@@ -22,6 +23,7 @@ mod shared;
 mod transfer;
 mod upkeep;
 mod vertex;
+mod windows;
 
 pub use activity::{Activity, activity};
 pub use events::EngineEvent;

@@ -1,29 +1,25 @@
 //! The user's own engine, through its API and buildx.
 
 use super::buildx::Buildx;
+use super::connection::{connect, failure, said, unavailable};
 use super::context::ModeForm;
 use super::logins::Logins;
+use super::windows::{Building, ClassicBuilding, Window, of_broken_off, taken};
 use super::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, GivenUp, ImageFacts,
-    Owned, PushOutcome, Snapshot, StepLog, Trace, address, archive, classic, events, images,
-    transfer, upkeep,
+    Owned, PushOutcome, Snapshot, StepLog, Trace, archive, classic, events, images, transfer,
+    upkeep,
 };
 use crate::model::plan::ArchivePlan;
 use crate::model::{Builder, ImageRef};
 use async_trait::async_trait;
-use bollard::errors::Error;
+use bollard::Docker;
 use bollard::query_parameters::TagImageOptions;
-use bollard::{API_DEFAULT_VERSION, Docker};
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
-
-/// The client's own limit for the head of an answer, in seconds: none in practice, since every
-/// call has a limit of its caller's. bollard's default of 120 s would end long builds.
-const NO_LIMIT_S: u64 = 7 * 24 * 3600;
 
 /// An engine that others use as well: only what a run made is removed from it.
 pub struct SharedEngine {
@@ -46,34 +42,8 @@ pub struct SharedEngine {
     broken_off: Mutex<Vec<String>>,
 }
 
-/// From a build's start to its end, by this machine's clock; open while it builds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Window {
-    from: OffsetDateTime,
-    to: Option<OffsetDateTime>,
-    /// Whether it was broken off, so that the engine may not have noticed yet.
-    pub(super) broken_off: bool,
-}
-
-/// How long after its answer a builder may still note that it used a record.
-const RELEASE: time::Duration = time::Duration::milliseconds(250);
-/// How long an engine that is told to stop may still be finishing a record.
-const LAST: time::Duration = time::Duration::seconds(2);
 /// How long the classic builder may take for the step in hand after its client is gone.
 const LAST_STEP: Duration = Duration::from_secs(1);
-
-impl Window {
-    /// Closes it now, so long after it was opened. If the clock was set meanwhile, records have
-    /// times by both.
-    fn close(&mut self, now: OffsetDateTime, ran: Duration) {
-        self.to = Some(now.max(self.from + ran) + LAST);
-        self.from = self.from.min(now - ran);
-    }
-
-    pub(super) fn covers(&self, moment: OffsetDateTime) -> bool {
-        self.from <= moment && self.to.is_none_or(|to| moment <= to + RELEASE)
-    }
-}
 
 impl SharedEngine {
     /// Connects to the engine at this address, else to the one that the docker client would use
@@ -207,64 +177,6 @@ impl SharedEngine {
     fn windows(&self) -> Option<Vec<Window>> {
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.address.starts_with("unix://").then_some(windows)
-    }
-}
-
-/// Notes what a classic build that is broken off was building, while its file is still there.
-struct ClassicBuilding<'a> {
-    building: Building<'a>,
-    broken_off: &'a Mutex<Vec<String>>,
-    dockerfile: &'a Path,
-}
-
-impl Drop for ClassicBuilding<'_> {
-    fn drop(&mut self) {
-        if !self.building.answered
-            && let Ok(text) = std::fs::read_to_string(self.dockerfile)
-        {
-            self.broken_off.lock().unwrap_or_else(PoisonError::into_inner).push(text);
-        }
-    }
-}
-
-fn taken<T>(list: &Mutex<Vec<T>>) -> Vec<T> {
-    std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// The builds among these that were broken off, as one.
-fn of_broken_off(windows: &[Window], before: &BTreeSet<String>) -> Option<GivenUp> {
-    let broken = || windows.iter().filter(|window| window.broken_off);
-    let ns = |at: OffsetDateTime| i64::try_from(at.unix_timestamp_nanos()).ok();
-    Some(GivenUp {
-        from_ns: ns(broken().map(|window| window.from).min()?)?,
-        to_ns: ns(broken().filter_map(|window| window.to).max()?)?,
-        before: before.clone(),
-    })
-}
-
-/// Closes the window of a build however the build ends.
-struct Building<'a> {
-    windows: &'a Mutex<Vec<Window>>,
-    index: usize,
-    began: Instant,
-    answered: bool,
-}
-
-impl<'a> Building<'a> {
-    fn begin(windows: &'a Mutex<Vec<Window>>) -> Self {
-        let mut list = windows.lock().unwrap_or_else(PoisonError::into_inner);
-        list.push(Window { from: OffsetDateTime::now_utc(), to: None, broken_off: false });
-        Self { windows, index: list.len() - 1, began: Instant::now(), answered: false }
-    }
-}
-
-impl Drop for Building<'_> {
-    fn drop(&mut self) {
-        let mut list = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(window) = list.get_mut(self.index) {
-            window.broken_off = !self.answered;
-            window.close(OffsetDateTime::now_utc(), self.began.elapsed());
-        }
     }
 }
 
@@ -419,38 +331,6 @@ impl Engine for SharedEngine {
     }
 }
 
-/// A connection to the engine at this address, else to the one that the docker client would use;
-/// it has answered.
-pub(super) async fn connect(docker_host: Option<&str>) -> Result<(Docker, String), EngineError> {
-    let address = address::Places::of_process(docker_host).resolve()?;
-    let docker = match address.split_once("://") {
-        Some(("unix", _)) => Docker::connect_with_unix(&address, NO_LIMIT_S, API_DEFAULT_VERSION),
-        Some(("tcp" | "http", _)) => {
-            Docker::connect_with_http(&address, NO_LIMIT_S, API_DEFAULT_VERSION)
-        }
-        _ => {
-            return Err(EngineError::Unavailable {
-                cause: "only unix:// and tcp:// addresses without TLS are spoken".to_owned(),
-                advice: "Forward the engine's socket (`ssh -L`) and name that in DOCKER_HOST"
-                    .to_owned(),
-                address,
-            });
-        }
-    };
-    let docker = docker.map_err(|error| unavailable(&address, said(&error)))?;
-    let docker = docker.negotiate_version().await;
-    let docker = docker.map_err(|error| unavailable(&address, said(&error)))?;
-    Ok((docker, address))
-}
-
-fn unavailable(address: &str, cause: String) -> EngineError {
-    EngineError::Unavailable {
-        address: address.to_owned(),
-        cause,
-        advice: "Start it, or name another in DOCKER_HOST".to_owned(),
-    }
-}
-
 /// Version of the docker client on PATH; the classic builder's cache keys depend on it.
 async fn client_version() -> Option<String> {
     let mut client = tokio::process::Command::new("docker");
@@ -467,51 +347,6 @@ fn mode_form(client: &str) -> ModeForm {
     }
 }
 
-/// bollard's error as ours.
-pub(super) fn failure(
-    operation: &str,
-    reference: &str,
-    address: &str,
-    error: Error,
-) -> EngineError {
-    let (operation, reference) = (operation.to_owned(), reference.to_owned());
-    match error {
-        // What a build lacks is not the image that it is to make; the message names it.
-        Error::DockerResponseServerError { status_code: 404, .. } if operation != "build" => {
-            EngineError::NotFound { operation, reference }
-        }
-        Error::DockerResponseServerError { message, .. } => {
-            EngineError::Failed { operation, reference, cause: message }
-        }
-        Error::DockerStreamError { error } => {
-            EngineError::Failed { operation, reference, cause: error }
-        }
-        Error::HyperLegacyError { .. }
-        | Error::HyperResponseError { .. }
-        | Error::IOError { .. }
-        | Error::SocketNotFoundError(_) => EngineError::Unavailable {
-            address: address.to_owned(),
-            cause: format!("{operation} {reference}: {}", said(&error)),
-            advice: "See whether it still runs, and its log".to_owned(),
-        },
-        other => EngineError::Failed { operation, reference, cause: said(&other) },
-    }
-}
-
-/// An error with its causes: hyper's own text is only "client error (Connect)".
-fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -521,38 +356,6 @@ mod tests {
         assert_eq!(mode_form("20.10.24+dfsg1"), ModeForm::WithType);
         assert_eq!(mode_form("28.2.2"), ModeForm::Permissions);
         assert_eq!(mode_form(""), ModeForm::Permissions);
-    }
-
-    #[test]
-    fn a_window_covers_a_build_by_either_clock_if_it_was_set_meanwhile() {
-        let began = OffsetDateTime::UNIX_EPOCH + time::Duration::days(20);
-        let ran = Duration::from_secs(60);
-        let half = time::Duration::seconds(30);
-        for moved in [-3600, 0, 3600].map(time::Duration::seconds) {
-            let mut window = Window { from: began, to: None, broken_off: false };
-            assert!(window.covers(began + half));
-            let ended = began + ran + moved;
-            window.close(ended, ran);
-            for inside in [began + half, ended - half, ended + time::Duration::SECOND] {
-                assert!(window.covers(inside), "{moved}: {inside}");
-            }
-            let first = began.min(ended - ran);
-            assert!(!window.covers(first - time::Duration::SECOND), "{moved}");
-            assert!(!window.covers(began.max(ended) + ran + half), "{moved}");
-        }
-    }
-
-    #[test]
-    fn a_full_disk_is_told_from_other_failures() {
-        let failed = |cause: &str| EngineError::Failed {
-            operation: "load".to_owned(),
-            reference: "a.tar".to_owned(),
-            cause: cause.to_owned(),
-        };
-        let full = failed("write /x: No space left on device").noticing_full();
-        assert!(matches!(full, EngineError::Full { .. }));
-        assert!(full.to_string().contains("docker system df"), "{full}");
-        assert!(matches!(failed("unexpected EOF").noticing_full(), EngineError::Failed { .. }));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Pull and push.
 
-use super::shared::failure;
+use super::connection::failure;
 use super::{EngineError, PushOutcome, StepLog};
 use crate::model::ImageRef;
 use bollard::Docker;

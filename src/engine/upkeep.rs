@@ -1,8 +1,9 @@
 //! What is on an engine, and removing from it what a run made and nothing else.
 
+use super::connection::failure;
 use super::instructions::{self, Instruction};
 use super::raw::{self, CacheRecord};
-use super::shared::{Window, failure};
+use super::windows::Window;
 use super::{EngineError, GivenUp, Owned, Snapshot, Trace};
 use bollard::Docker;
 use bollard::models::ImageSummary;

@@ -2,7 +2,7 @@
 
 use super::{LABEL, remove_container};
 use crate::engine::EngineError;
-use crate::engine::shared::{connect, failure};
+use crate::engine::connection::{connect, failure};
 use bollard::query_parameters::{
     ListContainersOptions, ListNetworksOptions, ListVolumesOptions, RemoveVolumeOptions,
 };

@@ -16,7 +16,7 @@ pub use daemon::PrivateEngine;
 pub use leftovers::remove_leftovers;
 
 use self::container::{Access, Rights, lacks_rights};
-use super::shared::{connect, failure};
+use super::connection::{connect, failure};
 use super::{EngineError, SharedEngine};
 use crate::model::plan::{Keep, Store};
 use bollard::Docker;

@@ -1,0 +1,104 @@
+//! Reaching an engine's API, and its client's errors as ours.
+
+use super::{EngineError, address};
+use bollard::errors::Error;
+use bollard::{API_DEFAULT_VERSION, Docker};
+
+/// The client's own limit for the head of an answer, in seconds: none in practice, since every
+/// call has a limit of its caller's. bollard's default of 120 s would end long builds.
+const NO_LIMIT_S: u64 = 7 * 24 * 3600;
+
+/// A connection to the engine at this address, else to the one that the docker client would use;
+/// it has answered.
+pub(super) async fn connect(docker_host: Option<&str>) -> Result<(Docker, String), EngineError> {
+    let address = address::Places::of_process(docker_host).resolve()?;
+    let docker = match address.split_once("://") {
+        Some(("unix", _)) => Docker::connect_with_unix(&address, NO_LIMIT_S, API_DEFAULT_VERSION),
+        Some(("tcp" | "http", _)) => {
+            Docker::connect_with_http(&address, NO_LIMIT_S, API_DEFAULT_VERSION)
+        }
+        _ => {
+            return Err(EngineError::Unavailable {
+                cause: "only unix:// and tcp:// addresses without TLS are spoken".to_owned(),
+                advice: "Forward the engine's socket (`ssh -L`) and name that in DOCKER_HOST"
+                    .to_owned(),
+                address,
+            });
+        }
+    };
+    let docker = docker.map_err(|error| unavailable(&address, said(&error)))?;
+    let docker = docker.negotiate_version().await;
+    let docker = docker.map_err(|error| unavailable(&address, said(&error)))?;
+    Ok((docker, address))
+}
+
+pub(super) fn unavailable(address: &str, cause: String) -> EngineError {
+    EngineError::Unavailable {
+        address: address.to_owned(),
+        cause,
+        advice: "Start it, or name another in DOCKER_HOST".to_owned(),
+    }
+}
+
+/// bollard's error as ours.
+pub(super) fn failure(
+    operation: &str,
+    reference: &str,
+    address: &str,
+    error: Error,
+) -> EngineError {
+    let (operation, reference) = (operation.to_owned(), reference.to_owned());
+    match error {
+        // What a build lacks is not the image that it is to make; the message names it.
+        Error::DockerResponseServerError { status_code: 404, .. } if operation != "build" => {
+            EngineError::NotFound { operation, reference }
+        }
+        Error::DockerResponseServerError { message, .. } => {
+            EngineError::Failed { operation, reference, cause: message }
+        }
+        Error::DockerStreamError { error } => {
+            EngineError::Failed { operation, reference, cause: error }
+        }
+        Error::HyperLegacyError { .. }
+        | Error::HyperResponseError { .. }
+        | Error::IOError { .. }
+        | Error::SocketNotFoundError(_) => EngineError::Unavailable {
+            address: address.to_owned(),
+            cause: format!("{operation} {reference}: {}", said(&error)),
+            advice: "See whether it still runs, and its log".to_owned(),
+        },
+        other => EngineError::Failed { operation, reference, cause: said(&other) },
+    }
+}
+
+/// An error with its causes: hyper's own text is only "client error (Connect)".
+pub(super) fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_failures() {
+        let failed = |cause: &str| EngineError::Failed {
+            operation: "load".to_owned(),
+            reference: "a.tar".to_owned(),
+            cause: cause.to_owned(),
+        };
+        let full = failed("write /x: No space left on device").noticing_full();
+        assert!(matches!(full, EngineError::Full { .. }));
+        assert!(full.to_string().contains("docker system df"), "{full}");
+        assert!(matches!(failed("unexpected EOF").noticing_full(), EngineError::Failed { .. }));
+    }
+}
