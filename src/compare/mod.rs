@@ -18,7 +18,7 @@ mod verdicts;
 pub use many::{RUNS, against};
 
 use crate::decision::{Decision, Verdict};
-use crate::model::{Builder, Event, Plan, Sample, sample};
+use crate::model::{Builder, CellKey, Event, Plan, Sample, sample};
 use crate::stats::bootstrap::machines::LEAST;
 use crate::stats::{Bootstrap, Estimate};
 use schemars::JsonSchema;
@@ -154,7 +154,7 @@ pub struct CellDifference {
 impl CellDifference {
     /// Its key, as everywhere.
     pub fn key(&self) -> String {
-        [
+        CellKey::of([
             &self.workload,
             &self.change,
             &self.availability,
@@ -162,8 +162,8 @@ impl CellDifference {
             self.builder.as_str(),
             &self.link,
             &self.engine,
-        ]
-        .join("/")
+        ])
+        .0
     }
 
     /// Whether the range of step hits is another one.

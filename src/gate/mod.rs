@@ -12,7 +12,7 @@ pub use kinds::{KINDS, Kind};
 
 use crate::compare::Comparison;
 use crate::decision::{Decision, Group, Row};
-use crate::model::{Event, Plan, Sample, sample};
+use crate::model::{CellKey, Event, Plan, Sample, sample};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -188,17 +188,16 @@ impl<'a> Evidence<'a> {
 }
 
 fn key(group: &Group, row: &Row) -> String {
-    let builder = row.builder.as_str();
-    [
+    CellKey::of([
         &group.workload,
         &group.change,
         &group.availability,
-        row.strategy.as_str(),
-        builder,
+        &row.strategy,
+        row.builder.as_str(),
         &group.link,
         &group.engine,
-    ]
-    .join("/")
+    ])
+    .0
 }
 
 /// Holds a run against rules.

@@ -132,6 +132,14 @@ pub struct Cell {
 #[serde(transparent)]
 pub struct CellKey(pub String);
 
+impl CellKey {
+    /// Of what a cell is on each axis: workload, change, availability, strategy, builder, link,
+    /// engine.
+    pub fn of(axes: [&str; 7]) -> Self {
+        Self(axes.join("/"))
+    }
+}
+
 impl fmt::Display for CellKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -141,16 +149,15 @@ impl fmt::Display for CellKey {
 impl Cell {
     /// The key of this cell.
     pub fn key(&self) -> CellKey {
-        CellKey(format!(
-            "{}/{}/{}/{}/{}/{}/{}",
-            self.workload,
-            self.change,
-            self.availability,
-            self.measured_as(),
-            self.builder,
-            self.link,
-            self.engine
-        ))
+        CellKey::of([
+            &self.workload,
+            &self.change,
+            &self.availability,
+            &self.measured_as(),
+            self.builder.as_str(),
+            &self.link,
+            &self.engine,
+        ])
     }
 
     /// The strategy as samples are listed under it: `cold`, and `cold+again` for an A/A cell. No id

@@ -4,7 +4,7 @@ use super::conditions;
 use crate::decision::{Decision, Group, Row, Verdict, Weighted};
 use crate::model::event::Ending;
 use crate::model::plan::Relevance;
-use crate::model::{Builder, Event, Plan, Sample, sample};
+use crate::model::{Builder, CellKey, Event, Plan, Sample, sample};
 use crate::stats::Estimate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ pub struct CellSummary {
 impl CellSummary {
     /// Its key, as everywhere.
     pub fn key(&self) -> String {
-        [
+        CellKey::of([
             &self.workload,
             &self.change,
             &self.availability,
@@ -93,8 +93,8 @@ impl CellSummary {
             self.builder.as_str(),
             &self.link,
             &self.engine,
-        ]
-        .join("/")
+        ])
+        .0
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Kind, per_cent};
 use crate::decision::Resolution;
 use crate::gate::{Evidence, Part, Rule, State};
+use crate::model::CellKey;
 
 /// The row of `KINDS`.
 pub(super) const KIND: Kind = Kind {
@@ -36,10 +37,16 @@ fn check(rule: &Rule, evidence: &Evidence<'_>) -> Vec<Part> {
 }
 
 fn part(rule: &Rule, of: &Resolution) -> Part {
-    let builder = of.builder.as_str();
-    let place: [&str; 7] =
-        [&of.workload, &of.change, &of.availability, &of.strategy, builder, &of.link, &of.engine];
-    let place = place.join("/");
+    let place = CellKey::of([
+        &of.workload,
+        &of.change,
+        &of.availability,
+        &of.strategy,
+        of.builder.as_str(),
+        &of.link,
+        &of.engine,
+    ])
+    .0;
     let Some(found) = &of.resolved else {
         let said = format!("measured twice in {} rounds, too few to tell", of.pairs);
         return Part::new(place, State::Skip, said);
