@@ -5,6 +5,7 @@
 //!
 //! `cargo bench --bench link -- --pairs 20` measures more pairs than the usual 10.
 
+mod cost;
 mod memory;
 mod peer;
 mod registry;
@@ -31,6 +32,7 @@ fn main() -> Result<()> {
     let proxy = runtime.block_on(Proxy::start(HERE, Upstream::http(server.to_string())))?;
     shapes::rates(&proxy, &mut out)?;
     shapes::round_trips(&proxy, &mut out)?;
+    cost::measure(&proxy, server)?;
     writeln!(out, "peak memory, 32 connections each way: {}", memory::peak(&proxy)?)?;
     runtime.block_on(proxy.close());
 

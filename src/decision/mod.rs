@@ -50,6 +50,7 @@ use crate::stats::{Bootstrap, Estimate};
 use joint::{ByRound, Joint};
 use looks::Looks;
 use pairing::{Measured, Scope, baseline_for, competitors, pair};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -375,7 +376,7 @@ impl<'a> Decider<'a> {
             let others: Vec<ByRound<2>> = others.map(|(_, (pairs, _))| pairs.clone()).collect();
             one.weighted(scope, self, &others, dearest.as_deref())
         };
-        contenders.iter().enumerate().map(of).collect()
+        contenders.par_iter().enumerate().map(of).collect()
     }
 
     fn rounds(&self) -> usize {
@@ -403,7 +404,7 @@ impl<'a> Decider<'a> {
             engine: scope.engine.clone(),
             weight,
             rows: of_group
-                .iter()
+                .par_iter()
                 .map(|cell| Row {
                     saving: self.saving(scope, cells, (cell, &of_group)),
                     ..rows::row(self.bootstrap, &self.measured, cell)

@@ -13,6 +13,7 @@ pub(super) fn row(bootstrap: Bootstrap, measured: &Measured<'_>, cell: &Cell) ->
     let counted = measured.counted(cell);
     let totals: Vec<(u32, f64)> =
         counted.iter().map(|sample| (sample.round, sample.total_s())).collect();
+    let phases: Vec<_> = counted.iter().map(|sample| sample.phases_s()).collect();
     let hits = || counted.iter().map(|sample| sample.step_hits());
     Row {
         strategy: cell.strategy.clone(),
@@ -24,10 +25,8 @@ pub(super) fn row(bootstrap: Bootstrap, measured: &Measured<'_>, cell: &Cell) ->
         total_s: bootstrap.median_of(&totals),
         phases: Phase::ALL
             .into_iter()
-            .filter_map(|phase| {
-                median(counted.iter().filter_map(|sample| sample.phase_s(phase)))
-                    .map(|seconds| (phase, seconds))
-            })
+            .enumerate()
+            .filter_map(|(at, phase)| Some((phase, median(phases.iter().filter_map(|of| of[at]))?)))
             .collect(),
         build_parts: build_parts(&counted),
         hits: hits().min().zip(hits().max()),

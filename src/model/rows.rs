@@ -9,6 +9,7 @@ use super::step::Phase;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -44,9 +45,17 @@ struct Numbers {
 /// Every instruction of a job, in order.
 #[derive(Clone, Default)]
 pub struct Steps {
-    instructions: Arc<[Instruction]>,
+    instructions: Arc<Instructions>,
     /// NaN where the builder does not say.
     seconds: Box<[f64]>,
+}
+
+/// The instructions of a job, with what is counted of them.
+#[derive(Default)]
+struct Instructions {
+    all: Box<[Instruction]>,
+    different: usize,
+    hits: usize,
 }
 
 /// What is the same of an instruction in many samples.
@@ -172,9 +181,19 @@ impl Steps {
         self.seconds.is_empty()
     }
 
+    /// How many different ones. A job may build several times; an instruction counts once.
+    pub(super) fn different(&self) -> usize {
+        self.instructions.different
+    }
+
+    /// How many different ones were taken from a cache in every build of the job.
+    pub(super) fn hits(&self) -> usize {
+        self.instructions.hits
+    }
+
     /// Each in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = StepRow<'_>> + Clone {
-        self.instructions.iter().zip(&self.seconds).map(|(one, seconds)| StepRow {
+        self.instructions.all.iter().zip(&self.seconds).map(|(one, seconds)| StepRow {
             build: one.build,
             stage: &one.stage,
             step: one.step,
@@ -239,7 +258,7 @@ struct StepIn<'a> {
 
 thread_local! {
     static REQUESTS: RefCell<Table<[Request]>> = RefCell::default();
-    static INSTRUCTIONS: RefCell<Table<[Instruction]>> = RefCell::default();
+    static INSTRUCTIONS: RefCell<Table<Instructions>> = RefCell::default();
 }
 
 impl PhaseIn<'_> {
@@ -301,6 +320,18 @@ impl StepIn<'_> {
     }
 }
 
+impl FromIterator<Instruction> for Instructions {
+    fn from_iter<I: IntoIterator<Item = Instruction>>(all: I) -> Self {
+        let all: Box<[Instruction]> = all.into_iter().collect();
+        let mut places = BTreeMap::new();
+        for one in &all {
+            *places.entry((&*one.stage, one.step)).or_insert(true) &= one.hit;
+        }
+        let (different, hits) = (places.len(), places.values().filter(|hit| **hit).count());
+        Self { all, different, hits }
+    }
+}
+
 impl From<Vec<PhaseIn<'_>>> for Phases {
     fn from(rows: Vec<PhaseIn<'_>>) -> Self {
         let requests = REQUESTS.with_borrow_mut(|known| {
@@ -319,13 +350,13 @@ impl From<Vec<PhaseIn<'_>>> for Phases {
 impl From<Vec<StepIn<'_>>> for Steps {
     fn from(rows: Vec<StepIn<'_>>) -> Self {
         let instructions = INSTRUCTIONS.with_borrow_mut(|known| {
-            let is = |known: &[Instruction]| {
-                known.len() == rows.len()
-                    && known.iter().zip(&rows).all(|(known, row)| row.is(known))
+            let is = |known: &Instructions| {
+                known.all.len() == rows.len()
+                    && known.all.iter().zip(&rows).all(|(known, row)| row.is(known))
             };
             let hash =
                 |mut hasher: &mut dyn Hasher| rows.iter().for_each(|row| row.hash(&mut hasher));
-            known.get(hash, is, || rows.iter().map(StepIn::instruction).collect())
+            known.get(hash, is, || Arc::new(rows.iter().map(StepIn::instruction).collect()))
         });
         let seconds = rows.iter().map(|row| row.duration_s.unwrap_or(f64::NAN)).collect();
         Self { instructions, seconds }

@@ -170,6 +170,16 @@ impl Sample {
         Some(rows.map(|row| row.duration_s).sum())
     }
 
+    /// Seconds of every phase in the order of [`Phase::ALL`], as [`phase_s`](Self::phase_s) has
+    /// them.
+    pub fn phases_s(&self) -> [Option<f64>; Phase::ALL.len()] {
+        let mut sums = [None; Phase::ALL.len()];
+        for row in self.phases.iter().filter(|row| !row.within) {
+            *sums[row.phase as usize].get_or_insert(0.0) += row.duration_s;
+        }
+        sums
+    }
+
     /// Seconds of the whole job: the sum of its phases.
     pub fn total_s(&self) -> f64 {
         // Not `sum`, whose sum of nothing is -0.
@@ -192,21 +202,13 @@ impl Sample {
     /// Different instructions that the job's builds came across. A job may build several times;
     /// an instruction counts once.
     pub fn step_count(&self) -> usize {
-        self.instructions().len()
+        self.steps.different()
     }
 
     /// Different instructions that were taken from a cache in every build of the job, so that the
     /// job never carried them out.
     pub fn step_hits(&self) -> usize {
-        self.instructions().values().filter(|hit| **hit).count()
-    }
-
-    fn instructions(&self) -> BTreeMap<(&str, u32), bool> {
-        let mut all = BTreeMap::new();
-        for step in self.steps.iter() {
-            *all.entry((step.stage, step.step)).or_insert(true) &= step.hit;
-        }
-        all
+        self.steps.hits()
     }
 
     /// Bytes from registry and storage, where every request that moves bytes was counted.

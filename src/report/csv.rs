@@ -192,8 +192,8 @@ fn sample_row(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::
     row.texts([cell.builder.as_str(), cell.state.as_str(), &cell.link, &cell.engine])?;
     row.texts([sample.status.as_str(), &sample.reason])?;
     row.seconds(whole.then(|| sample.total_s()))?;
-    for phase in Phase::ALL {
-        row.seconds(sample.phase_s(phase))?;
+    for seconds in sample.phases_s() {
+        row.seconds(seconds)?;
     }
     row.shown(sample.bytes_down())?;
     row.shown(sample.bytes_up())?;

@@ -1,7 +1,7 @@
 //! Disturbed samples in words, for every format alike.
 
-use super::model::plural;
 use super::text;
+use super::text::plural;
 use crate::decision::{Decision, WithAndWithout};
 
 /// Most verdicts that are named one by one.

@@ -1,6 +1,6 @@
 //! What was noticed and what was lost, grouped so that a reader sees each thing once.
 
-use super::model::plural;
+use super::text::plural;
 use crate::model::{Event, Finding, Sample, Severity, Status};
 use std::collections::{BTreeMap, BTreeSet};
 

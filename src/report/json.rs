@@ -401,8 +401,9 @@ fn sample_out(sample: &crate::model::Sample) -> SampleOut<'_> {
         reason: &sample.reason,
         total_s: whole.then(|| sample.total_s()),
         phases: Phase::ALL
-            .iter()
-            .filter_map(|phase| sample.phase_s(*phase).map(|seconds| (*phase, seconds)))
+            .into_iter()
+            .zip(sample.phases_s())
+            .filter_map(|(phase, seconds)| Some((phase, seconds?)))
             .collect(),
         steps: sample.step_count(),
         step_hits: sample.step_hits(),

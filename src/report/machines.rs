@@ -1,7 +1,8 @@
 //! The machines of a merged run in words and cells, for every format alike.
 
-use super::model::{Model, plural};
+use super::model::Model;
 use super::text;
+use super::text::plural;
 use crate::decision::{OnMachines, OwnSaving};
 use crate::model::Event;
 use schemars::JsonSchema;

@@ -1,8 +1,11 @@
 //! `report.md`: fit for a comment on a pull request. The verdict comes first.
 
 use super::columns::{self, Column, Layout};
+use super::facts::Unsupported;
 use super::findings::{FindingGroup, LostGroup};
-use super::model::{Model, Scope, Unsupported, plural};
+use super::model::Model;
+use super::scope::Scope;
+use super::text::plural;
 use super::text::{self, NOT_MEASURED, markdown};
 use super::{Format, ReportError, ReportFile, deploy, disturbance, machines, stopping};
 use crate::decision::{Deploy, Group, Row};

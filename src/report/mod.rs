@@ -11,6 +11,7 @@ mod csv;
 mod deploy;
 mod disturbance;
 mod env;
+mod facts;
 mod findings;
 pub mod gate;
 mod html;
@@ -24,21 +25,24 @@ mod outlook;
 #[cfg(feature = "parquet")]
 mod parquet;
 pub mod quality;
+mod scope;
 pub mod steps;
 mod stopping;
 mod terminal;
 pub mod text;
 pub mod trend;
 
+pub use facts::{Link, RunFacts, Unsupported};
 pub use findings::{FindingGroup, LostGroup};
 pub use json::{REPORT_VERSION, schema};
 pub use machines::MachineOut;
-pub use model::{Across, GroupTitle, Link, Model, RunFacts, Scope, Unsupported};
+pub use model::Model;
 #[cfg(feature = "openmetrics")]
 pub use openmetrics::openmetrics;
 #[cfg(feature = "parquet")]
 pub use parquet::{Exported, PARQUET_VERSION, Written, write_parquet};
 pub use quality::Quality;
+pub use scope::{Across, GroupTitle, Scope};
 pub use terminal::{Style, terminal};
 
 use crate::decision::Decision;

@@ -1,8 +1,8 @@
 //! What would change a verdict, in sentences: more builds of some kind, more rounds, a smaller least
 //! saving. Links, shares and money are `decision::outlook`'s.
 
-use super::model::plural;
 use super::text;
+use super::text::plural;
 use crate::decision::{Group, Row, Saving, Verdict, Weighted};
 
 /// What would change the verdicts of one scope: its weighted results and its groups.

@@ -1,6 +1,7 @@
 //! How an adaptive run decided when to stop, in words, for every format alike.
 
-use super::model::{Model, plural};
+use super::model::Model;
+use super::text::plural;
 use crate::decision::{Sequential, Verdict, Weighted};
 use crate::model::Left;
 use crate::model::event::Ending;

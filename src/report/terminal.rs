@@ -2,8 +2,9 @@
 //! puts intervals under their points, then leaves columns out and says which.
 
 use super::findings::FindingGroup;
-use super::model::{Model, plural};
+use super::model::Model;
 use super::text;
+use super::text::plural;
 use super::{FORMATS, columns, disturbance, machines, stopping};
 use crate::decision::{Group, Saving, Verdict, Weighted};
 use crate::model::{Severity, Status};

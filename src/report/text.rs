@@ -255,6 +255,11 @@ pub fn shortened(text: &str, most: usize) -> String {
     short
 }
 
+/// `1 sample`, `2 samples`.
+pub(super) fn plural(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use super::frame::{self, ACROSS, SIZE, UPWARDS};
 use super::palette::{GREY, INK, competitor};
 use super::{Drawing, Figure, Part};
 use crate::decision::{LinkModel, LinkPoint};
-use crate::report::model::Across;
+use crate::report::scope::Across;
 use crate::report::{Model, ReportError, columns, text};
 use plotters::style::RGBColor;
 

@@ -9,7 +9,7 @@ use super::palette::{BUILD_PARTS, GREY, GRID, INK, of};
 use super::{Drawing, Figure, Part};
 use crate::decision::{Group, Row, Verdict};
 use crate::model::Phase;
-use crate::report::model::plural;
+use crate::report::text::plural;
 use crate::report::{Model, ReportError, columns, text};
 use plotters::style::RGBColor;
 

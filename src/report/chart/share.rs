@@ -6,7 +6,7 @@ use super::frame::{self, ACROSS, SIZE, UPWARDS};
 use super::palette::{GREY, INK, competitor};
 use super::{Drawing, Figure, Part};
 use crate::decision::{ShareOf, Weighted};
-use crate::report::model::Scope;
+use crate::report::scope::Scope;
 use crate::report::{Model, ReportError, columns, text};
 
 /// The row of `FIGURES`.

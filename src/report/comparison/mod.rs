@@ -7,7 +7,7 @@ mod terminal;
 
 pub use json::{COMPARISON_VERSION, schema};
 
-use super::model::plural;
+use super::text::plural;
 use super::text::{self, NOT_MEASURED};
 use super::{ReportError, Style};
 use crate::compare::{CellDifference, Comparison, VerdictPair, Word};

@@ -45,7 +45,7 @@ const PASSED_SHOWN: usize = 3;
 /// The result as text: every rule as it was carried out, where it is from, and what became of it.
 pub fn text(gate: &Gate, style: Style) -> String {
     let mut page = Page::new(style);
-    let rules = super::model::plural(gate.rules.len(), "rule");
+    let rules = super::text::plural(gate.rules.len(), "rule");
     page.line(&format!("Run {} held against {rules}", harmless(&gate.run)));
     for rule in &gate.rules {
         let code = match rule.state {
@@ -84,7 +84,7 @@ fn counts(gate: &Gate) -> String {
         .filter(|(_, count)| *count > 0)
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
-    format!("{}: {}", super::model::plural(gate.rules.len(), "rule"), states.join(", "))
+    format!("{}: {}", super::text::plural(gate.rules.len(), "rule"), states.join(", "))
 }
 
 /// Why a rule is what it is, in one text of several lines.

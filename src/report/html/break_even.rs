@@ -5,7 +5,8 @@ use super::Section;
 use super::markup::{Cell, Head, Table, figure, heading, note};
 use crate::decision::{BreakEven, LinkModel};
 use crate::report::chart::Part;
-use crate::report::model::{Across, Model, Scope};
+use crate::report::model::Model;
+use crate::report::scope::{Across, Scope};
 use crate::report::text::{self, NOT_MEASURED};
 use crate::report::{ReportError, columns};
 

@@ -3,7 +3,9 @@
 use super::Section;
 use super::markup::{Cell, Head, Table, note};
 use super::tone;
-use crate::report::model::{Model, Scope, plural};
+use crate::report::model::Model;
+use crate::report::scope::Scope;
+use crate::report::text::plural;
 use crate::report::{ReportError, columns, text};
 
 pub(super) const SECTION: Section = Section { id: "mix", title: "Over your change mix", html };

@@ -9,6 +9,7 @@ use crate::report::chart::Part;
 use crate::report::columns::{self, Column, Layout};
 use crate::report::model::Model;
 use crate::report::{ReportError, steps, text};
+use rayon::prelude::*;
 
 pub(super) const SECTION: Section = Section { id: "phases", title: "Where the time goes", html };
 
@@ -24,21 +25,27 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
             let title = text::html(&scope.title);
             html += &format!("<details class=scope{open}><summary>{title}</summary>\n");
         }
-        for (place, group) in model.groups_of(scope) {
-            html += "<article>\n";
-            html += &heading(3, &model.title(group).line());
-            if let Some(drawing) = model.drawing("phases", Part::Group(place))? {
-                html += &figure(drawing, "Phases of a job, in seconds.");
-            }
-            html += &numbers(model, group).html();
-            html += &instructions(model, group);
-            html += "</article>\n";
-        }
+        let groups: Vec<(usize, &Group)> = model.groups_of(scope).collect();
+        let articles: Result<Vec<String>, ReportError> =
+            groups.into_par_iter().map(|(place, group)| article(model, place, group)).collect();
+        html += &articles?.concat();
         if model.scopes.len() > 1 {
             html += "</details>\n";
         }
     }
     Ok(Some(html))
+}
+
+fn article(model: &Model<'_>, place: usize, group: &Group) -> Result<String, ReportError> {
+    let mut html = String::from("<article>\n");
+    html += &heading(3, &model.title(group).line());
+    if let Some(drawing) = model.drawing("phases", Part::Group(place))? {
+        html += &figure(drawing, "Phases of a job, in seconds.");
+    }
+    html += &numbers(model, group).html();
+    html += &instructions(model, group);
+    html += "</article>\n";
+    Ok(html)
 }
 
 fn numbers(model: &Model<'_>, group: &Group) -> Table {

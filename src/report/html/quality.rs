@@ -6,7 +6,8 @@ use crate::decision::{FALSE_ALARM, Resolved};
 use crate::model::Severity;
 use crate::model::plan::LinkPlan;
 use crate::report::chart::Part;
-use crate::report::model::{Model, plural};
+use crate::report::model::Model;
+use crate::report::text::plural;
 use crate::report::text::{self, NOT_MEASURED};
 use crate::report::{FindingGroup, ReportError};
 

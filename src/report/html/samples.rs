@@ -3,7 +3,8 @@
 
 use super::Section;
 use crate::model::{Cell, Sample, Status};
-use crate::report::model::{Model, plural};
+use crate::report::model::Model;
+use crate::report::text::plural;
 use crate::report::{ReportError, text};
 use std::fmt::Write as _;
 

@@ -4,7 +4,8 @@ use super::Section;
 use super::markup::{Cell, Head, Table, note};
 use crate::decision::{Group, Weighted};
 use crate::model::State;
-use crate::report::model::{Model, Scope};
+use crate::report::model::Model;
+use crate::report::scope::Scope;
 use crate::report::{ReportError, columns, text};
 
 pub(super) const SECTION: Section =

@@ -3,7 +3,8 @@
 use super::Section;
 use super::markup::{Cell, Head, Table, heading};
 use crate::decision::{Verdict, Weighted};
-use crate::report::model::{Model, Scope};
+use crate::report::model::Model;
+use crate::report::scope::Scope;
 use crate::report::{ReportError, columns, disturbance, stopping, text};
 
 pub(super) const SECTION: Section = Section { id: "verdict", title: "Verdict", html };

@@ -4,8 +4,8 @@ use super::{LEGEND, ReportError, View, day, groups, told, verdict_line};
 use crate::report::chart::trend::{Line, Subject, draw_lines};
 use crate::report::html::markup::{Cell, Head, Table, heading, note, picture};
 use crate::report::html::{self, Part};
-use crate::report::model::plural;
 use crate::report::text;
+use crate::report::text::plural;
 use crate::trend::{CellTrend, MachineTrends, Series};
 
 /// Rows of the table of shifts.

@@ -2,9 +2,9 @@
 
 use super::{LEGEND, ReportError, Series, Style, TrendFormat, View, day, level, told};
 use super::{groups, per_cent, verdict_line};
-use crate::report::model::plural;
 use crate::report::terminal::{Page, new_table, widest};
 use crate::report::text;
+use crate::report::text::plural;
 use crate::trend::{CellTrend, MachineTrends};
 use comfy_table::{Cell, CellAlignment, Color, Table};
 
