@@ -89,7 +89,7 @@ fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
 /// Samples whose rows one thread makes at once.
 const PART: usize = 4_096;
 /// Samples whose rows are in memory at once.
-const PIECE: usize = 16 * PART;
+const PIECE: usize = 4 * PART;
 
 fn stream(model: &Model<'_>, name: &str, out: &mut dyn Write) -> Result<(), ReportError> {
     let fault = |cause: ::csv::Error| ReportError::format(name, cause);

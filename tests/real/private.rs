@@ -41,7 +41,9 @@ fn every_strategy_hits_what_it_can_on_a_modern_engine_with_the_containerd_store(
     let mut seen = std::collections::BTreeMap::new();
     for sample in bed.samples() {
         let cell = &sample.cell;
-        let findings: Vec<&str> = sample.findings.iter().map(|f| f.id.as_str()).collect();
+        // Whether the machine was left alone is no matter of the strategy.
+        let ids = sample.findings.iter().map(|finding| finding.id.as_str());
+        let findings: Vec<&str> = ids.filter(|id| *id != "other-work").collect();
         let line = format!(
             "{} | {} | from {:?} | {}",
             sample.status,

@@ -74,7 +74,7 @@ fn each_commit_is_built_with_what_the_one_before_left() {
     let before = holdings();
     let config = format!(
         "changes = {{ replay = 3 }}\n{}[candidate.branch]\n[strategies]\n\
-         use = [\"cold\", \"pull-stages\", \"inline-stages\"]\n",
+         use = [\"cold\", \"inline-stages\"]\n",
         workload()
     );
     let output = bed.run(&config, &["--rounds", "1", "--seed", "7"]);

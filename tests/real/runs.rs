@@ -30,14 +30,19 @@ fn every_strategy_hits_exactly_the_steps_that_it_can_hit() {
     let bed = Bed::new();
     let _users = Users::new();
     let before = holdings();
-    let output = bed.run(ARTICLE, &["--rounds", "1", "--seed", "5"]);
+    // Of the change that few caches serve, those that tell the strategies apart.
+    let only = "*/app/*,*/deps/*/cold/buildkit/*,*/deps/*/pull/*,*/deps/*/pull-stages/*,\
+                */deps/*/inline-stages/*,*/deps/*/save-load-stages/classic/*";
+    let output = bed.run(ARTICLE, &["--rounds", "1", "--seed", "5", "--only", only]);
     assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
 
     let mut seen = BTreeMap::new();
     for sample in bed.samples() {
         let cell = &sample.cell;
         assert_eq!(sample.status, Status::Ok, "{}: {}", cell.key(), sample.reason);
-        let findings: Vec<&str> = sample.findings.iter().map(|f| f.id.as_str()).collect();
+        // Whether the machine was left alone is no matter of the strategy.
+        let ids = sample.findings.iter().map(|finding| finding.id.as_str());
+        let findings: Vec<&str> = ids.filter(|id| *id != "other-work").collect();
         let line = format!(
             "{} | from {:?} | {}",
             hits_per_stage(&sample),
@@ -75,7 +80,7 @@ fn the_first_build_ever_populates_and_a_single_stage_needs_no_stages() {
         + "[[availability]]\nhave = []\n[[availability]]\nhave = [\"main\"]\n";
     let output = bed.run(
         &config,
-        &["--rounds", "1", "--only", "*/app/*/cold/*/*/*,*/app/*/pull/*/*/*,*/app/*/inline/*/*/*"],
+        &["--rounds", "1", "--only", "*/app/*/cold/classic/*/*,*/app/*/pull/*/*/*,*/app/*/inline/*/*/*"],
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     for sample in bed.samples() {
