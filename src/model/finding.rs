@@ -150,7 +150,7 @@ findings! {
     EXPORT_OUTWEIGHS_SAVING {
         id: "export-outweighs-saving", trap: Some(12), severity: Warning,
         meaning: "Leaving the cache behind takes longer than finding it saves.",
-        advice: "Leave a cache behind on the main branch only (registry-read-only elsewhere), or carry less: mode=min, or the stages that are slow."
+        advice: "Leave a cache behind on the main branch only (elsewhere a strategy that only reads, as registry-read-only), or carry less: mode=min, or the stages that are slow."
     }
     /// Trap 14.
     HITS_COME_AND_GO {

@@ -80,7 +80,12 @@ fn the_first_build_ever_populates_and_a_single_stage_needs_no_stages() {
         + "[[availability]]\nhave = []\n[[availability]]\nhave = [\"main\"]\n";
     let output = bed.run(
         &config,
-        &["--rounds", "1", "--only", "*/app/*/cold/classic/*/*,*/app/*/pull/*/*/*,*/app/*/inline/*/*/*"],
+        &[
+            "--rounds",
+            "1",
+            "--only",
+            "*/app/*/cold/classic/*/*,*/app/*/pull/*/*/*,*/app/*/inline/*/*/*",
+        ],
     );
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     for sample in bed.samples() {
