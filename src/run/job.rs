@@ -1,11 +1,13 @@
 //! Carrying out one CI job: a strategy's steps one after another, each timed on its own.
 
+mod timing;
+
 use super::clock::Clock;
 use super::secrets;
 use crate::engine::{
     BuildOutcome, BuildRequest, Engine, EngineError, ImageFacts, PushOutcome, StepLog,
 };
-use crate::link::{Count, Proxy};
+use crate::link::Proxy;
 use crate::model::plan::{ArchivePlan, Limits, Workload};
 use crate::model::{
     ArchiveName, BuildStep, Builder, CacheExport, Event, ImageRef, Phase, PhaseRecord, PullMode,
@@ -14,10 +16,9 @@ use crate::model::{
 use crate::storage::{Storage, StorageError, pack};
 use crate::workspace::Prepared;
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use timing::{Cost, Timed};
 use tokio_util::sync::CancellationToken;
 
 /// Why a job did not come to its end.
@@ -197,7 +198,7 @@ impl Runner<'_, '_> {
         for archive in archives {
             let to = self.context.scratch.join(format!("fetched-{archive}"));
             let storage = self.context.storage;
-            let mut tries = self.tries(Phase::Fetch, archive);
+            let mut tries = self.context.tries(Phase::Fetch, archive);
             let fetch = async {
                 loop {
                     match storage.fetch(archive, &to).await {
@@ -206,7 +207,7 @@ impl Runner<'_, '_> {
                     }
                 }
             };
-            let Timed { result, cost } = self.timed(Phase::Fetch, archive, fetch).await;
+            let Timed { result, cost } = self.context.timed(Phase::Fetch, archive, fetch).await;
             self.record.retried.append(&mut tries.failed);
             let bytes = result?;
             let operation = if bytes.is_some() { "fetch" } else { "fetch (missing)" };
@@ -226,7 +227,7 @@ impl Runner<'_, '_> {
         let name = archive.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Timed { result, cost } = {
             let load = self.context.engine.load(&archive, &mut log);
-            self.timed(Phase::Load, &name, load).await
+            self.context.timed(Phase::Load, &name, load).await
         };
         self.record.log = log;
         let tags = result?;
@@ -251,7 +252,7 @@ impl Runner<'_, '_> {
                 source,
             })
         };
-        let Timed { result, cost } = self.timed(Phase::Load, &name, unpack).await;
+        let Timed { result, cost } = self.context.timed(Phase::Load, &name, unpack).await;
         result?;
         self.note(Phase::Load, "unpack", &name, cost);
         self.unpacked = Some(folder);
@@ -268,7 +269,7 @@ impl Runner<'_, '_> {
                 source,
             })
         };
-        let Timed { result, cost } = self.timed(Phase::Save, archive, pack).await;
+        let Timed { result, cost } = self.context.timed(Phase::Save, archive, pack).await;
         result?;
         self.note(Phase::Save, "pack", archive, cost);
         Ok(())
@@ -277,7 +278,7 @@ impl Runner<'_, '_> {
     async fn pull(&mut self, references: &[ImageRef], mode: PullMode) -> Result<(), JobError> {
         for reference in references {
             let mut log = std::mem::take(&mut self.record.log);
-            let mut tries = self.tries(Phase::Pull, reference);
+            let mut tries = self.context.tries(Phase::Pull, reference);
             let pull = async {
                 loop {
                     match self.context.engine.pull(reference, &mut log).await {
@@ -288,7 +289,7 @@ impl Runner<'_, '_> {
                     }
                 }
             };
-            let Timed { result, cost } = self.timed(Phase::Pull, reference, pull).await;
+            let Timed { result, cost } = self.context.timed(Phase::Pull, reference, pull).await;
             self.record.log = log;
             self.record.retried.append(&mut tries.failed);
             match result {
@@ -358,7 +359,7 @@ impl Runner<'_, '_> {
             let made = self.context.made;
             let seen = |id: &str| made(Made::Image(id));
             let build = engine.build(&request, &seen, &mut log);
-            self.timed(Phase::Build, &step.tag, build).await
+            self.context.timed(Phase::Build, &step.tag, build).await
         };
         self.record.log = log;
         let outcome = result?;
@@ -401,7 +402,7 @@ impl Runner<'_, '_> {
         let mut log = std::mem::take(&mut self.record.log);
         let Timed { result, cost } = {
             let save = self.context.engine.save(references, &to, &self.context.archive, &mut log);
-            self.timed(Phase::Save, archive, save).await
+            self.context.timed(Phase::Save, archive, save).await
         };
         self.record.log = log;
         result?;
@@ -411,7 +412,7 @@ impl Runner<'_, '_> {
 
     async fn store(&mut self, archive: &ArchiveName) -> Result<(), JobError> {
         let from = self.saved(archive);
-        let mut tries = self.tries(Phase::Store, archive);
+        let mut tries = self.context.tries(Phase::Store, archive);
         let store = async {
             loop {
                 match self.context.storage.store(&from, archive).await {
@@ -420,7 +421,7 @@ impl Runner<'_, '_> {
                 }
             }
         };
-        let Timed { result, cost } = self.timed(Phase::Store, archive, store).await;
+        let Timed { result, cost } = self.context.timed(Phase::Store, archive, store).await;
         self.record.retried.append(&mut tries.failed);
         let bytes = result?;
         self.note(Phase::Store, "store", archive, cost).bytes_up = Some(bytes);
@@ -429,7 +430,7 @@ impl Runner<'_, '_> {
 
     async fn push(&mut self, reference: &ImageRef) -> Result<(), JobError> {
         let mut log = std::mem::take(&mut self.record.log);
-        let mut tries = self.tries(Phase::Push, reference);
+        let mut tries = self.context.tries(Phase::Push, reference);
         let push = async {
             loop {
                 match self.context.engine.push(reference, &mut log).await {
@@ -438,7 +439,7 @@ impl Runner<'_, '_> {
                 }
             }
         };
-        let Timed { result, cost } = self.timed(Phase::Push, reference, push).await;
+        let Timed { result, cost } = self.context.timed(Phase::Push, reference, push).await;
         self.record.log = log;
         self.record.retried.append(&mut tries.failed);
         let outcome = result?;
@@ -454,46 +455,6 @@ impl Runner<'_, '_> {
 
     fn saved(&self, archive: &ArchiveName) -> PathBuf {
         self.context.scratch.join(format!("saved-{archive}"))
-    }
-
-    fn tries(&self, phase: Phase, what: &impl ToString) -> Tries {
-        let left = self.context.limits.retries;
-        Tries { left, what: format!("{phase} {}", what.to_string()), failed: Vec::new() }
-    }
-
-    /// Awaits one request between two readings of the clock. It is abandoned at its time limit
-    /// and when the user stops the run.
-    async fn timed<T, E: Into<JobError>>(
-        &self,
-        phase: Phase,
-        what: &impl ToString,
-        request: impl Future<Output = Result<T, E>>,
-    ) -> Timed<T> {
-        let (limit_s, key) = limit(self.context.limits, phase);
-        let clock = self.context.clock;
-        let before = self.context.link.map(Proxy::traffic);
-        let started = clock.now();
-        let ended = tokio::select! {
-            biased;
-            ended = tokio::time::timeout(Duration::from_secs_f64(limit_s), request) => Some(ended),
-            () = self.context.cancel.cancelled() => None,
-        };
-        let seconds = (clock.now() - started).as_secs_f64();
-        let after = self.context.link.map(Proxy::traffic);
-        if let (None | Some(Err(_)), Some(link)) = (&ended, self.context.link) {
-            // An engine that imports a cache goes on with it although its client is gone, for as
-            // long as the registry lets it wait. Until the engine is given back.
-            link.hang_up();
-        }
-        let moved = before.zip(after).map(|(before, after)| (after - before).total());
-        let step = || format!("{phase} {}", what.to_string());
-        let result = match ended {
-            Some(Ok(Ok(answer))) => Ok(answer),
-            Some(Ok(Err(error))) => Err(error.into()),
-            Some(Err(_)) => Err(JobError::TimedOut { step: step(), limit_s, key }),
-            None => Err(JobError::Interrupted { step: step() }),
-        };
-        Timed { result, cost: Cost { seconds, moved } }
     }
 
     fn note(
@@ -519,49 +480,5 @@ impl Runner<'_, '_> {
             within: false,
         });
         &mut self.record.phases[seq as usize]
-    }
-}
-
-/// How often a transfer may still be tried again, at once, as a job's `retry` does it. All
-/// attempts together are one request: they share its time and its limit.
-struct Tries {
-    left: u32,
-    what: String,
-    /// Attempts that failed and were followed by another one, with the reason.
-    failed: Vec<String>,
-}
-
-impl Tries {
-    /// Whether there is another attempt after this error.
-    fn again(&mut self, error: &impl std::fmt::Display) -> bool {
-        if self.left == 0 {
-            return false;
-        }
-        self.left -= 1;
-        self.failed.push(format!("{}: {error}", self.what));
-        true
-    }
-}
-
-/// How a timed request ended, and what it cost.
-struct Timed<T> {
-    result: Result<T, JobError>,
-    cost: Cost,
-}
-
-/// What a request cost.
-#[derive(Clone, Copy)]
-struct Cost {
-    seconds: f64,
-    /// What went over the link to the registry meanwhile, where that is counted.
-    moved: Option<Count>,
-}
-
-/// The time limit of a phase in seconds, and the key of `[limits]` that holds it.
-fn limit(limits: &Limits, phase: Phase) -> (f64, &'static str) {
-    match phase {
-        Phase::Build => (limits.build_s, "build"),
-        Phase::Fetch | Phase::Store => (limits.storage_s, "storage"),
-        Phase::Load | Phase::Pull | Phase::Save | Phase::Push => (limits.transfer_s, "transfer"),
     }
 }
