@@ -42,10 +42,7 @@ pub struct Side<'a> {
 impl<'a> Side<'a> {
     /// Samples of the run, of several of one place the one that stands.
     fn samples(&self) -> Vec<&'a Sample> {
-        sample::standing(self.events.iter().filter_map(|event| match event {
-            Event::SampleFinished { sample } => Some(sample.as_ref()),
-            _ => None,
-        }))
+        sample::standing(self.events.iter().filter_map(Event::sample))
     }
 }
 

@@ -3,7 +3,7 @@ use crate::model::plan::{
     ArchivePlan, Availability, Candidate, Change, CommitPlan, EnginePlan, Limits, LinkPlan,
     PLAN_VERSION, RegistryPlan, Relevance, Revision,
 };
-use crate::model::{PhaseRecord, PullMode, Status, StepRecord, Steps};
+use crate::model::{PhaseRecord, Prices, PullMode, Rounding, Status, StepRecord, Steps};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -134,6 +134,24 @@ fn sample(number: u32, round: u32, cell: &Cell, build_s: f64) -> Sample {
         overhead_s: 0.0,
         noise: None,
         findings: Vec::new(),
+    }
+}
+
+/// Prices like those of a hosted runner, rounded up to whole minutes.
+pub(super) fn prices() -> Prices {
+    Prices {
+        seen: "2026-11".to_owned(),
+        currency: "USD".to_owned(),
+        per_minute: 0.006,
+        rounding: Rounding::Minute,
+        out_per_gb: 0.09,
+        in_per_gb: 0.0,
+        storage_per_gb_month: 0.1,
+        keep_builds: 10,
+        per_10k_requests: 0.0,
+        waiting_per_minute: 0.0,
+        builds_per_day: 20.0,
+        sources: BTreeMap::new(),
     }
 }
 

@@ -158,10 +158,7 @@ pub struct Evidence<'a> {
 impl<'a> Evidence<'a> {
     /// Samples, of several of one place the one that stands.
     fn samples(&self) -> Vec<&'a Sample> {
-        sample::standing(self.events.iter().filter_map(|event| match event {
-            Event::SampleFinished { sample } => Some(sample.as_ref()),
-            _ => None,
-        }))
+        sample::standing(self.events.iter().filter_map(Event::sample))
     }
 
     /// Cells that a rule speaks of, with their keys and the samples that count.

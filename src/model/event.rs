@@ -184,6 +184,14 @@ pub enum Event {
 }
 
 impl Event {
+    /// The sample that it says is finished.
+    pub fn sample(&self) -> Option<&Sample> {
+        match self {
+            Self::SampleFinished { sample } => Some(sample),
+            _ => None,
+        }
+    }
+
     /// Whether it belongs into the journal.
     pub const fn is_recorded(&self) -> bool {
         !matches!(

@@ -58,13 +58,7 @@ impl<'a> Model<'a> {
         events: &'a [Event],
         decision: &'a Decision,
     ) -> Result<Self, ReportError> {
-        let mut samples: Vec<&Sample> = events
-            .iter()
-            .filter_map(|event| match event {
-                Event::SampleFinished { sample } => Some(sample.as_ref()),
-                _ => None,
-            })
-            .collect();
+        let mut samples: Vec<&Sample> = events.iter().filter_map(Event::sample).collect();
         samples.sort_by_key(|sample| sample.sample);
         let standing = sample::standing(samples.iter().copied());
         let findings = findings::grouped(events, &samples);

@@ -22,10 +22,7 @@ pub struct Published {
 impl Published {
     /// How many samples failed or are invalid.
     pub fn samples_not_ok(&self) -> usize {
-        let samples = self.events.iter().filter_map(|event| match event {
-            Event::SampleFinished { sample } => Some(sample.as_ref()),
-            _ => None,
-        });
+        let samples = self.events.iter().filter_map(Event::sample);
         let standing = sample::standing(samples);
         let lost = |sample: &&&Sample| matches!(sample.status, Status::Failed | Status::Invalid);
         standing.iter().filter(lost).count()
@@ -54,10 +51,7 @@ pub fn recorded(dir: &Path) -> Result<Published, RunError> {
 pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
     let findings = proof::run_level(&plan, &events);
     events.extend(findings.into_iter().map(|finding| Event::RunFinding { finding }));
-    let samples = events.iter().filter_map(|event| match event {
-        Event::SampleFinished { sample } => Some(sample.as_ref()),
-        _ => None,
-    });
+    let samples = events.iter().filter_map(Event::sample);
     let samples: Vec<&Sample> = sample::standing(samples);
     let mut measured = plan.clone();
     for event in &events {

@@ -45,7 +45,7 @@ pub struct Earlier {
 impl Earlier {
     /// Sorts what was recorded. `retry_failed`: samples that failed do not count as finished.
     pub fn new(events: Vec<Event>, torn: bool, retry_failed: bool) -> Self {
-        let samples = || events.iter().filter_map(of_sample);
+        let samples = || events.iter().filter_map(Event::sample);
         let last = samples().map(|sample| sample.sample).max().unwrap_or(0);
         let finished = sample::standing(samples())
             .into_iter()
@@ -90,7 +90,7 @@ impl Earlier {
 
     /// Every recorded sample, those included that a later one stands for.
     pub fn samples(&self) -> impl Iterator<Item = &Sample> {
-        self.events.iter().filter_map(of_sample)
+        self.events.iter().filter_map(Event::sample)
     }
 
     /// Strategies that were not measured any more, in the order in which they left.
@@ -166,13 +166,6 @@ impl Earlier {
 
     fn left_out(&self) -> BTreeSet<CellKey> {
         left_out(&self.events)
-    }
-}
-
-fn of_sample(event: &Event) -> Option<&Sample> {
-    match event {
-        Event::SampleFinished { sample } => Some(sample.as_ref()),
-        _ => None,
     }
 }
 

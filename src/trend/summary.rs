@@ -128,10 +128,7 @@ impl VerdictSummary {
 impl Summary {
     /// Of a run: its plan, its recorded events, and what was decided from them.
     pub fn of(plan: &Plan, events: &[Event], decision: &Decision) -> Self {
-        let samples = sample::standing(events.iter().filter_map(|event| match event {
-            Event::SampleFinished { sample } => Some(sample.as_ref()),
-            _ => None,
-        }));
+        let samples = sample::standing(events.iter().filter_map(Event::sample));
         let of_rounds = || samples.iter().filter(|sample| sample.round > 0);
         let ok = of_rounds().filter(|sample| sample.counts()).count();
         let started = events.iter().find_map(|event| match event {

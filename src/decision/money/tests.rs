@@ -1,25 +1,7 @@
 use super::*;
-use crate::decision::tests::job;
+use crate::decision::tests::{job, prices};
 use crate::model::{Phase, Rounding};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-
-fn prices() -> Prices {
-    Prices {
-        seen: "2026-11".to_owned(),
-        currency: "USD".to_owned(),
-        per_minute: 0.006,
-        rounding: Rounding::Minute,
-        out_per_gb: 0.09,
-        in_per_gb: 0.0,
-        storage_per_gb_month: 0.1,
-        keep_builds: 10,
-        per_10k_requests: 0.0,
-        waiting_per_minute: 0.0,
-        builds_per_day: 20.0,
-        sources: BTreeMap::new(),
-    }
-}
 
 /// Jobs of so many seconds, one a round.
 fn jobs(seconds: &[f64]) -> Vec<Sample> {

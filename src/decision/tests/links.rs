@@ -297,20 +297,7 @@ fn a_replay_sums_over_its_commits() {
 #[test]
 fn outlook_in_words() {
     let mut plan = over_links(&FOUR_LINKS);
-    plan.prices = Some(crate::model::Prices {
-        seen: "2026-11".to_owned(),
-        currency: "USD".to_owned(),
-        per_minute: 0.006,
-        rounding: crate::model::Rounding::Minute,
-        out_per_gb: 0.09,
-        in_per_gb: 0.0,
-        storage_per_gb_month: 0.1,
-        keep_builds: 10,
-        per_10k_requests: 0.0,
-        waiting_per_minute: 0.0,
-        builds_per_day: 20.0,
-        sources: BTreeMap::new(),
-    });
+    plan.prices = Some(prices());
     let of = |cell: &Cell| match (cell.strategy.as_str(), cell.change.as_str(), cell.state) {
         ("cold", ..) => (30.0, 0.0, 10.0, 20.0),
         (_, _, State::Populate) => (36.0, 0.0, 20.0, 30.0),

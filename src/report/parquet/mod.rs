@@ -107,14 +107,7 @@ impl<W: Write + Send> File<W> {
             Event::RunStarted { at, .. } => Some(at.as_str()),
             _ => None,
         });
-        let mut samples: Vec<&Sample> = run
-            .events
-            .iter()
-            .filter_map(|event| match event {
-                Event::SampleFinished { sample } => Some(sample.as_ref()),
-                _ => None,
-            })
-            .collect();
+        let mut samples: Vec<&Sample> = run.events.iter().filter_map(Event::sample).collect();
         samples.sort_by_key(|sample| sample.sample);
         let standing: HashSet<*const Sample> =
             sample::standing(samples.iter().copied()).into_iter().map(std::ptr::from_ref).collect();

@@ -242,10 +242,7 @@ fn compared(parts: &[Part]) -> Option<Event> {
 fn samples(parts: &[Part]) -> (Vec<Event>, Vec<(PathBuf, String)>) {
     let mut all: Vec<(&Part, &Sample)> = Vec::new();
     for part in parts {
-        let recorded = part.events.iter().filter_map(|event| match event {
-            Event::SampleFinished { sample } => Some(sample.as_ref()),
-            _ => None,
-        });
+        let recorded = part.events.iter().filter_map(Event::sample);
         all.extend(sample::standing(recorded).into_iter().map(|sample| (part, sample)));
     }
     all.sort_by_key(|(part, sample)| (sample.round, part.shard.index, sample.sample));

@@ -39,11 +39,7 @@ pub fn resumed(events: &[Event]) -> Vec<Finding> {
 }
 
 fn samples(events: &[Event]) -> Vec<&Sample> {
-    let samples = events.iter().filter_map(|event| match event {
-        Event::SampleFinished { sample } => Some(sample.as_ref()),
-        _ => None,
-    });
-    samples.collect()
+    events.iter().filter_map(Event::sample).collect()
 }
 
 /// The median of what samples took longer than the median of their cell's earlier samples, as a

@@ -15,7 +15,7 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
             findings.push(Finding { id: finding.clone(), detail });
         }
     }
-    let groups = sample::by_cell(samples(events));
+    let groups = sample::by_cell(events.iter().filter_map(Event::sample));
     let cells: BTreeMap<CellKey, Vec<&Sample>> =
         groups.into_iter().map(|(cell, samples)| (cell.key(), samples)).collect();
     findings.extend(drifted(events));
@@ -35,23 +35,16 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
 
 /// Whether times drift over the rounds, paired or not.
 fn drifted(events: &[Event]) -> Option<Finding> {
-    let drift = decision::drift(sample::standing(samples(events)))?;
+    let drift = decision::drift(sample::standing(events.iter().filter_map(Event::sample)))?;
     drift.is_shown().then(|| Finding::new(&kinds::DRIFT, drift.in_words()))
 }
 
 /// Whether the baseline differs from itself, of each A/A cell.
 fn unlike_itself(plan: &Plan, events: &[Event]) -> Vec<Finding> {
     let of_pair = |sample: &&Sample| plan.again.iter().any(|cell| cell.is_as(&sample.cell));
-    let samples = samples(events).filter(of_pair);
+    let samples = events.iter().filter_map(Event::sample).filter(of_pair);
     let shown = decision::resolutions(plan, samples).into_iter().filter_map(|one| one.unlike());
     shown.map(|detail| Finding::new(&kinds::BASELINE_UNLIKE_ITSELF, detail)).collect()
-}
-
-fn samples(events: &[Event]) -> impl Iterator<Item = &Sample> {
-    events.iter().filter_map(|event| match event {
-        Event::SampleFinished { sample } => Some(sample.as_ref()),
-        _ => None,
-    })
 }
 
 /// Most samples that a detail names.
