@@ -114,7 +114,7 @@ pub fn sample(number: u32, cells: &[Arc<Cell>]) -> Sample {
             .collect(),
         cache_source: String::new(),
         image_bytes: Some(40_000_000),
-        workspace_hash: format!("{number:064x}"),
+        workspace_hash: format!("{number:064x}").as_str().into(),
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         reset_s: 0.1,
         overhead_s: 0.01,

@@ -85,8 +85,8 @@ impl Progress {
                     bar.finish_and_clear();
                 }
             }
-            Event::Unsupported { what, reason, .. } => {
-                self.say(&format!("not possible here: {what}: {reason}"));
+            Event::Unsupported(found) => {
+                self.say(&format!("not possible here: {}: {}", found.what, found.reason));
             }
             Event::LinkMeasured { link, down_bps, up_bps, rtt_s } => self.say(&format!(
                 "link {link}: {:.1} Mbit/s down, {:.1} Mbit/s up, {:.1} ms",

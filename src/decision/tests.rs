@@ -3,7 +3,9 @@ use crate::model::plan::{
     ArchivePlan, Availability, Candidate, Change, CommitPlan, EnginePlan, Limits, LinkPlan,
     PLAN_VERSION, RegistryPlan, Relevance, Revision,
 };
-use crate::model::{PhaseRecord, Prices, PullMode, Rounding, Status, StepRecord, Steps};
+use crate::model::{
+    ContentHash, PhaseRecord, Prices, PullMode, Rounding, Status, StepRecord, Steps,
+};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -128,7 +130,7 @@ fn sample(number: u32, round: u32, cell: &Cell, build_s: f64) -> Sample {
         steps: Steps::default(),
         cache_source: String::new(),
         image_bytes: None,
-        workspace_hash: String::new(),
+        workspace_hash: ContentHash::default(),
         started_at: String::new(),
         reset_s: 0.0,
         overhead_s: 0.0,

@@ -125,19 +125,7 @@ pub enum Event {
         store: String,
     },
     /// Cells that the engine cannot do, found before anything is measured.
-    Unsupported {
-        /// Which: `strategy (builder)` and the engine.
-        what: String,
-        /// The cells that are left out.
-        cells: Vec<CellKey>,
-        /// Why not.
-        reason: String,
-        /// What would make it possible.
-        advice: String,
-        /// Id of the kind of finding that this is.
-        #[serde(default = "unsupported")]
-        finding: String,
-    },
+    Unsupported(Box<Unsupported>),
     /// A link as it was measured before its first use.
     LinkMeasured {
         /// Its name.
@@ -162,12 +150,12 @@ pub enum Event {
     /// A strategy is not measured any more.
     StrategyLeft {
         /// Which, and why.
-        left: Left,
+        left: Box<Left>,
     },
     /// A final image was pulled as a node pulls it, outside of every job.
     DeployPulled {
         /// The pull.
-        pull: DeployPull,
+        pull: Box<DeployPull>,
     },
     /// Last line of a journal whose run was not killed; of every part of it, if it was resumed.
     RunEnded {
@@ -182,6 +170,26 @@ pub enum Event {
         duration_s: f64,
     },
 }
+
+/// Cells that an engine cannot do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unsupported {
+    /// Which: `strategy (builder)` and the engine.
+    pub what: String,
+    /// The cells that are left out.
+    pub cells: Vec<CellKey>,
+    /// Why not.
+    pub reason: String,
+    /// What would make it possible.
+    pub advice: String,
+    /// Id of the kind of finding that this is.
+    #[serde(default = "unsupported")]
+    pub finding: String,
+}
+
+// A journal is read into one event a sample, and there may be a million: what is large and rare is in
+// a box of its own.
+const _: () = assert!(size_of::<Event>() <= 72);
 
 impl Event {
     /// The sample that it says is finished.

@@ -1,6 +1,7 @@
 //! The words of the design as types. No I/O, and nothing of ours is imported here.
 
 pub mod cell;
+pub mod content_hash;
 pub mod custom;
 pub mod deploy;
 pub mod event;
@@ -19,6 +20,7 @@ mod shared;
 pub mod step;
 
 pub use cell::{Builder, Cell, CellKey, State};
+pub use content_hash::ContentHash;
 pub use deploy::DeployPull;
 pub use event::Event;
 pub use finding::{Finding, FindingKind, Severity};

@@ -1,6 +1,7 @@
 //! One measured run of a cell.
 
 use super::cell::{self, Cell, CellNumbers};
+use super::content_hash::ContentHash;
 use super::finding::Finding;
 use super::noise::Noise;
 use super::rows::{PhaseRow, Phases, Steps};
@@ -142,8 +143,8 @@ pub struct Sample {
     /// Size of the final image in bytes, uncompressed, as the engine states it.
     pub image_bytes: Option<u64>,
     /// SHA-256 over the workspace's content as it went into the build.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub workspace_hash: String,
+    #[serde(default, skip_serializing_if = "ContentHash::is_empty")]
+    pub workspace_hash: ContentHash,
     /// Wall-clock start, RFC 3339, UTC.
     pub started_at: String,
     /// Seconds spent on the sample that are not in a phase: preparing and resetting engine,
@@ -314,7 +315,7 @@ mod tests {
             steps: Steps::default(),
             cache_source: String::new(),
             image_bytes: None,
-            workspace_hash: String::new(),
+            workspace_hash: ContentHash::default(),
             started_at: String::new(),
             reset_s: 0.0,
             overhead_s: 0.0,

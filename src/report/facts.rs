@@ -85,7 +85,7 @@ impl RunFacts {
 /// Strategies that left the race.
 pub(super) fn left(events: &[Event]) -> Vec<Left> {
     let of = |event: &Event| match event {
-        Event::StrategyLeft { left } => Some(left.clone()),
+        Event::StrategyLeft { left } => Some(Left::clone(left)),
         _ => None,
     };
     events.iter().filter_map(of).collect()
@@ -95,12 +95,12 @@ pub(super) fn left(events: &[Event]) -> Vec<Left> {
 pub(super) fn unsupported(events: &[Event]) -> Vec<Unsupported> {
     let mut all: Vec<Unsupported> = Vec::new();
     for event in events {
-        let Event::Unsupported { what, cells, reason, advice, .. } = event else { continue };
+        let Event::Unsupported(found) = event else { continue };
         let one = Unsupported {
-            what: what.clone(),
-            cells: cells.len(),
-            reason: reason.clone(),
-            advice: advice.clone(),
+            what: found.what.clone(),
+            cells: found.cells.len(),
+            reason: found.reason.clone(),
+            advice: found.advice.clone(),
         };
         // A resumed run finds the same once more.
         if !all.contains(&one) {

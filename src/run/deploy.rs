@@ -60,7 +60,7 @@ pub async fn pull(bench: &Bench<'_>, way: &Way<'_>, round: u32) -> Result<Option
     let pulled = node(bench, site, &begun, way, round).await;
     let ended = bench.end(site, begun).await;
     let pulled = pulled?;
-    ended.map(|()| pulled.map(|pull| Event::DeployPulled { pull }))
+    ended.map(|()| pulled.map(|pull| Event::DeployPulled { pull: Box::new(pull) }))
 }
 
 async fn node(

@@ -144,9 +144,9 @@ async fn measure(
                     recorder.record(&Event::RunFinding { finding })?;
                 }
             }
-            Event::Unsupported { cells, reason, advice, .. } => {
-                left_out.extend(cells.iter().cloned());
-                why_not.get_or_insert((reason.clone(), advice.clone()));
+            Event::Unsupported(found) => {
+                left_out.extend(found.cells.iter().cloned());
+                why_not.get_or_insert((found.reason.clone(), found.advice.clone()));
             }
             _ => {}
         }
@@ -197,7 +197,7 @@ async fn measure(
                 return Ok(Ending::Settled);
             }
             for left in look.leaving {
-                recorder.record(&Event::StrategyLeft { left: left.clone() })?;
+                recorder.record(&Event::StrategyLeft { left: Box::new(left.clone()) })?;
                 stopping.leaves(left);
             }
             of = stopping.samples(number, &slots[at..], &cells);

@@ -226,18 +226,22 @@ pub fn read(dir: &Path) -> Result<Recorded, JournalError> {
     let path = dir.join(JOURNAL);
     let file = File::open(&path).map_err(io_error("reading", &path, READ_ADVICE))?;
     let mut pieces = Pieces { file, carried: Vec::new() };
-    let mut piece = pieces.next().map_err(io_error("reading", &path, READ_ADVICE))?;
+    // Two buffers take turns: fresh ones for every piece are fresh pages, and holes among what stays.
+    let mut spent = Vec::new();
+    let mut piece = pieces.next(Vec::new()).map_err(io_error("reading", &path, READ_ADVICE))?;
     let (mut events, mut lines, mut length) = (Vec::new(), 0, 0);
     while !piece.is_empty() {
         // The next piece is read from the disk while this one is made sense of.
-        let (parsed, next) = rayon::join(|| parse(&piece), || pieces.next());
+        let (parsed, next) =
+            rayon::join(|| parse(&piece), || pieces.next(std::mem::take(&mut spent)));
         for part in parsed {
             let part = part.map_err(|(line, fault)| fault.at(&path, lines + line))?;
             lines += part.lines;
             events.extend(part.events);
         }
         length += piece.len() as u64;
-        piece = next.map_err(io_error("reading", &path, READ_ADVICE))?;
+        let next = next.map_err(io_error("reading", &path, READ_ADVICE))?;
+        spent = std::mem::replace(&mut piece, next);
     }
     Ok(Recorded { plan, events, torn: !pieces.carried.is_empty(), length })
 }
@@ -255,14 +259,17 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// The next lines; nothing at the end of the file.
-    fn next(&mut self) -> io::Result<Vec<u8>> {
-        let mut piece = std::mem::take(&mut self.carried);
+    /// The next lines, in a buffer that is not needed any more; nothing at the end of the file.
+    fn next(&mut self, mut piece: Vec<u8>) -> io::Result<Vec<u8>> {
+        piece.clear();
+        piece.append(&mut self.carried);
         loop {
             let before = piece.len();
             let read = (&self.file).take(PIECE).read_to_end(&mut piece)?;
             if let Some(end) = piece[before..].iter().rposition(|byte| *byte == b'\n') {
-                self.carried = piece.split_off(before + end + 1);
+                let whole = before + end + 1;
+                self.carried.extend_from_slice(&piece[whole..]);
+                piece.truncate(whole);
                 return Ok(piece);
             }
             if read == 0 {

@@ -4,6 +4,7 @@ use super::RunError;
 use super::bench::{Begun, Bench, Site};
 use super::job::Made;
 use crate::engine::{Capability, EngineError, Trial};
+use crate::model::event::Unsupported;
 use crate::model::finding as kinds;
 use crate::model::plan::StageLayout;
 use crate::model::{Builder, Cell, CellKey, Event, ImageRef, Step};
@@ -151,13 +152,13 @@ fn event(
         Capability::LoadedImage => &kinds::LOADED_NOT_CONSULTED,
         _ => &kinds::UNSUPPORTED,
     };
-    Event::Unsupported {
+    Event::Unsupported(Box::new(Unsupported {
         what: format!("{} on engine {engine}", competitors.join(", ")),
         cells: cells.iter().map(|cell| cell.key()).collect::<Vec<CellKey>>(),
         reason,
         advice,
         finding: kind.id.to_owned(),
-    }
+    }))
 }
 
 #[cfg(test)]

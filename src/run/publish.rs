@@ -57,9 +57,9 @@ pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
     for event in &events {
         match event {
             // What an engine cannot do is no competitor.
-            Event::Unsupported { cells, .. } => {
-                measured.cells.retain(|cell| !cells.contains(&cell.key()));
-                measured.again.retain(|cell| !cells.contains(&cell.key()));
+            Event::Unsupported(found) => {
+                measured.cells.retain(|cell| !found.cells.contains(&cell.key()));
+                measured.again.retain(|cell| !found.cells.contains(&cell.key()));
             }
             // A link is what it was measured to be, not what was asked.
             Event::LinkMeasured { link, down_bps, up_bps, rtt_s } => {
@@ -75,7 +75,7 @@ pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
     let pulls: Vec<DeployPull> = events
         .iter()
         .filter_map(|event| match event {
-            Event::DeployPulled { pull } => Some(pull.clone()),
+            Event::DeployPulled { pull } => Some(DeployPull::clone(pull)),
             _ => None,
         })
         .collect();

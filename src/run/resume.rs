@@ -96,7 +96,7 @@ impl Earlier {
     /// Strategies that were not measured any more, in the order in which they left.
     pub fn left(&self) -> Vec<Left> {
         let of = |event: &Event| match event {
-            Event::StrategyLeft { left } => Some(left.clone()),
+            Event::StrategyLeft { left } => Some(Left::clone(left)),
             _ => None,
         };
         self.events.iter().filter_map(of).collect()
@@ -171,7 +171,7 @@ impl Earlier {
 
 fn left_out(events: &[Event]) -> BTreeSet<CellKey> {
     let cells = events.iter().filter_map(|event| match event {
-        Event::Unsupported { cells, .. } => Some(cells),
+        Event::Unsupported(found) => Some(&found.cells),
         _ => None,
     });
     cells.flatten().cloned().collect()

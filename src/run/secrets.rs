@@ -90,7 +90,7 @@ fn free_texts(event: &mut Event) -> Vec<&mut String> {
         }
         Event::ImagesCompared { wrong } => wrong.values_mut().collect(),
         Event::RunFinding { finding } => vec![&mut finding.detail],
-        Event::Unsupported { reason, advice, .. } => vec![reason, advice],
+        Event::Unsupported(found) => vec![&mut found.reason, &mut found.advice],
         Event::DeployPulled { pull } => vec![&mut pull.reason],
         Event::RunEnded { reason, .. } => vec![reason],
         Event::Seeding { what } => vec![what],

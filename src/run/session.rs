@@ -14,8 +14,8 @@ use crate::engine::{Engine, ImageFacts};
 use crate::model::finding as kinds;
 use crate::model::plan::{Change, LinkPlan, Workload};
 use crate::model::{
-    BuildStep, Builder, CacheExport, Cell, Event, Finding, ImageRef, Phases, Sample, Sources,
-    Status, Step, Steps,
+    BuildStep, Builder, CacheExport, Cell, ContentHash, Event, Finding, ImageRef, Phases, Sample,
+    Sources, Status, Step, Steps,
 };
 use crate::registry::Seed;
 use crate::secret::redacted;
@@ -68,7 +68,7 @@ pub async fn sample(
         steps: Steps::default(),
         cache_source: String::new(),
         image_bytes: None,
-        workspace_hash: String::new(),
+        workspace_hash: ContentHash::default(),
         started_at: stamp(clock.wall()),
         reset_s: 0.0,
         overhead_s: 0.0,
@@ -331,7 +331,7 @@ impl Session<'_, '_> {
             }
             End::Ran(prepared, result) => (prepared, result),
         };
-        sample.workspace_hash.clone_from(&prepared.hash);
+        sample.workspace_hash = prepared.hash.as_str().into();
         let retried = self.record.retried.iter();
         sample.findings.extend(retried.map(|what| Finding::new(&kinds::RETRIED, what.as_str())));
         match result {

@@ -52,7 +52,7 @@ async fn go_on(place: &Place) -> super::Outcome {
 
 fn left(events: &[Event]) -> Vec<Left> {
     let of = |event: &Event| match event {
-        Event::StrategyLeft { left } => Some(left.clone()),
+        Event::StrategyLeft { left } => Some(Left::clone(left)),
         _ => None,
     };
     events.iter().filter_map(of).collect()

@@ -112,8 +112,9 @@ fn podman_builds_behind_its_socket_and_what_it_cannot_do_is_unsupported() {
         .events
         .into_iter()
         .filter_map(|event| match event {
-            Event::Unsupported { cells, reason, .. } => {
-                Some(cells.into_iter().map(move |cell| (cell.to_string(), reason.clone())))
+            Event::Unsupported(found) => {
+                let reason = found.reason;
+                Some(found.cells.into_iter().map(move |cell| (cell.to_string(), reason.clone())))
             }
             _ => None,
         })

@@ -13,7 +13,7 @@ use std::time::Duration;
 fn deploys(bed: &Bed) -> Vec<DeployPull> {
     let events = journal::read(&bed.path("out")).unwrap().events;
     let pull = |event| match event {
-        Event::DeployPulled { pull } => Some(pull),
+        Event::DeployPulled { pull } => Some(*pull),
         _ => None,
     };
     events.into_iter().filter_map(pull).collect()
@@ -55,10 +55,10 @@ fn every_strategy_hits_what_it_can_on_a_modern_engine_with_the_containerd_store(
     }
     let mut lines: String = seen.iter().map(|(key, line)| format!("{key}: {line}\n")).collect();
     for event in journal::read(&bed.path("out")).unwrap().events {
-        if let Event::Unsupported { what, reason, .. } = event {
+        if let Event::Unsupported(found) = event {
             // What follows has an address that is another one each time.
-            let reason = reason.split(": failed to").next().unwrap_or_default();
-            lines += &format!("unsupported: {what}: {reason}\n");
+            let reason = found.reason.split(": failed to").next().unwrap_or_default();
+            lines += &format!("unsupported: {}: {reason}\n", found.what);
         }
     }
     insta::assert_snapshot!("hits_on_a_private_engine", lines);

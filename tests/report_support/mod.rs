@@ -3,7 +3,7 @@
 //! links and engines.
 
 use breakeven::decision::{self, Decision};
-use breakeven::model::event::{Ending, JOURNAL_VERSION};
+use breakeven::model::event::{Ending, JOURNAL_VERSION, Unsupported};
 use breakeven::model::finding;
 use breakeven::model::plan::{
     ArchivePlan, Availability, Candidate, Change, EnginePlan, Keep, Limits, LinkPlan, PLAN_VERSION,
@@ -152,7 +152,7 @@ impl Run {
             store: "overlayfs (containerd)".to_owned(),
         });
         for strategy in ["registry-max", "registry-read-only"] {
-            before.push(Event::Unsupported {
+            before.push(Event::Unsupported(Box::new(Unsupported {
                 what: format!("{strategy} (buildkit) on engine shared"),
                 cells: (0..12).map(|_| CellKey(strategy.to_owned())).collect(),
                 reason: "the engine does not know the cache exporter `registry`".to_owned(),
@@ -161,7 +161,7 @@ impl Run {
                          with kind = \"private\"."
                         .to_owned(),
                 finding: finding::UNSUPPORTED.id.to_owned(),
-            });
+            })));
         }
         run.events.splice(1..1, before);
         run
@@ -249,7 +249,7 @@ impl Run {
     /// Made once, when it is first asked for.
     pub fn decision(&self) -> &Decision {
         let pull = |event: &Event| match event {
-            Event::DeployPulled { pull } => Some(pull.clone()),
+            Event::DeployPulled { pull } => Some(DeployPull::clone(pull)),
             _ => None,
         };
         self.decision.get_or_init(|| {
@@ -284,7 +284,7 @@ fn pulls() -> Vec<Event> {
     let mut pulls: Vec<DeployPull> =
         seconds.map(|(round, seconds)| pull(Builder::Classic, round, Some(seconds))).collect();
     pulls.push(pull(Builder::Buildkit, 1, None));
-    pulls.into_iter().map(|pull| Event::DeployPulled { pull }).collect()
+    pulls.into_iter().map(|pull| Event::DeployPulled { pull: Box::new(pull) }).collect()
 }
 
 pub fn spoil(
@@ -599,7 +599,7 @@ fn sample(number: u32, round: u32, position: u32, cell: &Cell) -> Sample {
             .collect(),
         cache_source: if steady { "branch".to_owned() } else { String::new() },
         image_bytes: Some(58_720_256),
-        workspace_hash: format!("{number:064x}"),
+        workspace_hash: format!("{number:064x}").as_str().into(),
         started_at: format!("2026-03-02T09:{:02}:{:02}Z", number / 6 % 60, number % 6 * 10),
         reset_s: 0.4,
         overhead_s: 0.02,

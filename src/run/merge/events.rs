@@ -108,7 +108,7 @@ fn engines_and_contents(parts: &[Part]) -> Vec<Event> {
 fn unsupported(parts: &[Part]) -> Vec<Event> {
     let left_out = |part: &Part| -> BTreeSet<CellKey> {
         let cells = part.events.iter().filter_map(|event| match event {
-            Event::Unsupported { cells, .. } => Some(cells),
+            Event::Unsupported(found) => Some(&found.cells),
             _ => None,
         });
         cells.flatten().cloned().collect()
@@ -116,18 +116,10 @@ fn unsupported(parts: &[Part]) -> Vec<Event> {
     let each: Vec<BTreeSet<CellKey>> = parts.iter().map(left_out).collect();
     let Some(first) = parts.first() else { return Vec::new() };
     let of_all = |event: &Event| {
-        let Event::Unsupported { what, cells, reason, advice, finding } = event else {
-            return None;
-        };
-        let mut cells = cells.clone();
-        cells.retain(|cell| each.iter().all(|of_part| of_part.contains(cell)));
-        (!cells.is_empty()).then(|| Event::Unsupported {
-            what: what.clone(),
-            cells,
-            reason: reason.clone(),
-            advice: advice.clone(),
-            finding: finding.clone(),
-        })
+        let Event::Unsupported(found) = event else { return None };
+        let mut found = found.clone();
+        found.cells.retain(|cell| each.iter().all(|of_part| of_part.contains(cell)));
+        (!found.cells.is_empty()).then_some(Event::Unsupported(found))
     };
     first.events.iter().filter_map(of_all).collect()
 }

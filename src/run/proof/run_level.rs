@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
     let mut findings = super::parts::resumed(events);
     for event in events {
-        if let Event::Unsupported { what, reason, advice, finding, .. } = event {
-            let detail = format!("{what}: {}. {advice}", reason.trim_end_matches('.'));
-            findings.push(Finding { id: finding.clone(), detail });
+        if let Event::Unsupported(found) = event {
+            let reason = found.reason.trim_end_matches('.');
+            let detail = format!("{}: {reason}. {}", found.what, found.advice);
+            findings.push(Finding { id: found.finding.clone(), detail });
         }
     }
     let groups = sample::by_cell(events.iter().filter_map(Event::sample));
