@@ -278,16 +278,19 @@ pub fn home(plan: &Plan) -> &Path {
     plan.config.parent().unwrap_or(Path::new("/"))
 }
 
-/// A path as it is typed in a folder.
+/// A path as it is typed in a folder. Both are absolute. Where they lie in one folder below the root,
+/// what is typed holds wherever that one is checked out.
 pub fn relative(path: &Path, home: &Path) -> String {
-    match path.strip_prefix(home) {
-        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+    let name = |path: &Path| path.components().nth(1).map(|name| name.as_os_str().to_owned());
+    let typed = match name(path) == name(home) {
+        true => pathdiff::diff_paths(path, home).unwrap_or_else(|| path.to_owned()),
+        false => path.to_owned(),
+    };
+    match typed.as_os_str().as_encoded_bytes() {
+        [] => ".".to_owned(),
         // Not to be taken for an option.
-        Ok(inside) if inside.as_os_str().as_encoded_bytes().starts_with(b"-") => {
-            format!("./{}", inside.display())
-        }
-        Ok(inside) => inside.display().to_string(),
-        Err(_) => path.display().to_string(),
+        [b'-', ..] => format!("./{}", typed.display()),
+        _ => typed.display().to_string(),
     }
 }
 
@@ -295,4 +298,20 @@ pub fn relative(path: &Path, home: &Path) -> String {
 pub fn typed_dockerfile(workload: &Workload, home: &Path) -> Option<String> {
     let usual = workload.context.join("Dockerfile") == workload.dockerfile;
     (!usual).then(|| relative(&workload.dockerfile, home))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_typed_so_that_it_holds_in_another_checkout() {
+        let typed = |path: &str| relative(Path::new(path), Path::new("/srv/app/packaging"));
+        assert_eq!(typed("/srv/app/packaging"), ".");
+        assert_eq!(typed("/srv/app/packaging/-odd"), "./-odd");
+        assert_eq!(typed("/srv/app/packaging/Dockerfile.test"), "Dockerfile.test");
+        assert_eq!(typed("/srv/app"), "..");
+        assert_eq!(typed("/srv/app/src"), "../src");
+        assert_eq!(typed("/mnt/app"), "/mnt/app");
+    }
 }
