@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .PHONY: help setup engine-image c-service build demo demo-modern test bench lint package msrv dist deb \
-	image clean
+	image push-image clean
 
 CARGO ?= cargo
 # More for the demo run, as in: make demo ARGS="--rounds 3"
@@ -65,6 +65,10 @@ deb: dist ## a Debian package of it, in dist/ (scripts/deb.sh)
 image: setup ## the container image breakeven:local (packaging/image), on a base made from this machine's Rust
 	scripts/rust-base.sh
 	docker build --build-arg RUST=breakeven-rust-base:1 --file packaging/image/Dockerfile --tag breakeven:local .
+
+push-image: setup ## the same in REPOSITORY=registry/name, with its cache there (packaging/image/build.sh)
+	scripts/rust-base.sh
+	cd packaging/image && ./build.sh
 
 clean: ## remove what was built here (what a run left in the engine: breakeven clean)
 	$(CARGO) clean

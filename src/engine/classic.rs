@@ -2,7 +2,7 @@
 
 use super::connection::failure;
 use super::context::{self, ModeForm};
-use super::upkeep::SHORT_ID;
+use super::upkeep::listed::SHORT_ID;
 use super::{BuildOutcome, BuildRequest, EngineError, NO_ROOM, StepLog, says_full};
 use crate::model::StepRecord;
 use crate::workspace::WorkspaceError;

@@ -55,9 +55,12 @@ fn stopped(model: &Model<'_>) -> String {
     };
     let verdicts: Vec<&Weighted> = model.decision.weighted.iter().filter(compared).collect();
     let settled = verdicts.iter().filter(|one| is_settled(one)).count();
+    if settled == verdicts.len() {
+        return format!("After {rounds} of at most {most}, every verdict is settled.");
+    }
     format!(
-        "The run would have stopped once every verdict was settled: after {rounds} of at most {most} \
-         {settled} of {} are.",
+        "After {rounds} of at most {most}, {settled} of {} verdicts are settled; the run would have \
+         stopped once all were.",
         verdicts.len()
     )
 }

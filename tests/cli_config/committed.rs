@@ -23,6 +23,15 @@ fn the_configurations_in_this_repository_are_good() {
     assert_eq!(good, 8);
 }
 
+/// Which strategy that is was measured: docs/results.md.
+#[test]
+fn the_script_that_builds_our_own_image_is_the_export_of_its_winner() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/image");
+    let export = ["export", "inline-stages", "--builder", "buildkit", "--as", "shell"];
+    let committed = fs::read_to_string(folder.join("build.sh")).unwrap();
+    assert_eq!(success(&folder, &export), committed);
+}
+
 #[test]
 fn the_committed_schema_is_what_the_types_say() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/breakeven.schema.json");
