@@ -68,7 +68,7 @@ image: setup ## the container image breakeven:local (packaging/image), on a base
 
 push-image: setup ## the same in REPOSITORY=registry/name, with its cache there (packaging/image/build.sh)
 	scripts/rust-base.sh
-	cd packaging/image && ./build.sh
+	scripts/push-image.sh
 
 clean: ## remove what was built here (what a run left in the engine: breakeven clean)
 	$(CARGO) clean
