@@ -44,7 +44,10 @@ gzip -9 -n "$share"/man/man1/*.1 "$share/doc/breakeven/changelog"
 
 # A static binary needs nothing; a dynamic one the C library that it was linked with, or a later one.
 depends=""
-if ldd "$binary" 2>/dev/null | grep -q 'libc\.so'; then
+# ldd fails for a static one. Not piped into `grep -q`, which leaves early: ldd then dies of it, and
+# under pipefail a dynamic binary would be taken for a static one, now and then.
+linked=$(ldd "$binary" 2>/dev/null || true)
+if [[ $linked = *libc.so* ]]; then
     libc=$(objdump -T "$binary" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1)
     depends="Depends: libc6 (>= ${libc#GLIBC_}), libgcc-s1"
 fi
