@@ -201,7 +201,7 @@ async fn time_that_is_used_up_ends_a_run_undecided() {
     assert_eq!(verdict("pull"), Verdict::DoesNotPayOff);
     let markdown = report(&place, "report.md");
     assert!(markdown.contains("time budget was used up"), "{markdown}");
-    assert!(markdown.contains("of 3 are."), "{markdown}");
+    assert!(markdown.contains("of 3 verdicts are settled"), "{markdown}");
 }
 
 #[tokio::test]
