@@ -51,7 +51,7 @@ impl Exit {
             Self::Fault => "a fault of Breakeven or of this machine",
             Self::Usage => "command line or configuration not right; nothing was started",
             Self::Unavailable => "engine or registry unavailable or not capable",
-            Self::SamplesFailed => "done, but some samples failed",
+            Self::SamplesFailed => "done, but some samples failed or are invalid",
             Self::GateFailed => "a gate failed",
             Self::Interrupted => "interrupted; a partial report was written",
         }
@@ -141,7 +141,7 @@ mod tests {
             1  a fault of Breakeven or of this machine
             2  command line or configuration not right; nothing was started
             3  engine or registry unavailable or not capable
-            4  done, but some samples failed
+            4  done, but some samples failed or are invalid
             5  a gate failed
           130  interrupted; a partial report was written
         ");

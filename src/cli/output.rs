@@ -1,9 +1,10 @@
 //! Data to stdout, messages to stderr.
 
 use super::CliError;
-use crate::report::{self, Model, ReportFile, Style};
+use crate::report::{self, Model, ReportFile, Style, text};
 use crate::run::{Published, RunError};
 use crate::secret::redacted;
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 
@@ -21,10 +22,12 @@ pub fn data(text: &str) -> Result<(), CliError> {
     }
 }
 
-/// Writes a line for people.
+/// Writes lines for people. Names of files and configurations may hold anything, so what would
+/// steer a terminal is shown instead of sent.
 pub fn message(text: &str) {
+    let lines: Vec<_> = redacted(text).lines().map(text::visible).map(Cow::into_owned).collect();
     // Where stderr is closed nobody is told of it either.
-    let _ = writeln!(std::io::stderr(), "{}", redacted(text));
+    let _ = writeln!(std::io::stderr(), "{}", lines.join("\n"));
 }
 
 /// Replaces a file by a text, under a temporary name first.

@@ -26,11 +26,13 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let published = run::recorded(&args.run_dir)?;
     let model = published.model().map_err(RunError::from)?;
-    report::write_model(&model, &args.run_dir).map_err(RunError::from)?;
+    // A run directory may be read-only, as an artifact of another job: it can be looked at still.
+    let written = report::write_model(&model, &args.run_dir).map_err(RunError::from);
     if published.torn {
         output::message("warning: the journal's last line was torn by a kill and is left out");
     }
     output::show_model(&model, &args.run_dir)?;
+    written?;
     more(args, &model)?;
     Ok(Exit::Done)
 }

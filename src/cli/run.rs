@@ -126,6 +126,7 @@ fn go_on(dir: &Path, retry_failed: bool) -> Result<Exit, CliError> {
         if let Some(was) = journal.earlier().contents() {
             let contents = resume::contents(&plan, &hosts).await?;
             differences.extend(difference::of_facts(was, &contents));
+            differences.extend(resume::written_since(&plan, journal.earlier(), &contents)?);
         }
         Changed::unless_none(differences, dir).map_err(RunError::from)?;
         note(&machine);

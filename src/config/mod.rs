@@ -166,6 +166,7 @@ fn check(document: &mut Document, file: &schema::File, path: &Path, absolute: &P
         machines: None,
         facts: BTreeMap::new(),
     };
+    settings::in_contexts(document, &plan, &mut notes);
     Config { file: path.to_path_buf(), notes, plan, seed: file.seed, aa: file.aa, only, only_at }
 }
 

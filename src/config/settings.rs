@@ -3,8 +3,10 @@
 use super::document::Document;
 use super::names;
 use super::schema::{self, RegistryKind};
+use crate::model::Plan;
 use crate::model::plan::{ArchivePlan, Compression, Limits, RegistryPlan};
 use crate::storage::address::{ADDRESS, Address};
+use crate::workspace;
 use std::path::Path;
 use std::time::Duration;
 
@@ -181,6 +183,45 @@ fn directory(document: &mut Document, at: &[&str], folder: &str, base: &Path) ->
         );
     }
     folder.to_string_lossy().into_owned()
+}
+
+/// Storage and history in a folder that builders are sent: what a run writes there would be a
+/// change of its own, in every sample or in every run.
+pub(super) fn in_contexts(document: &mut Document, plan: &Plan, notes: &mut Vec<String>) {
+    // What is replayed comes from commits. A workload that cannot be read has its problem already.
+    if plan.replayed.is_some() {
+        return;
+    }
+    let sent = |folder: &str, name: &str| {
+        let mut workloads = plan.workloads.iter();
+        let found = workloads.find(|(_, workload)| {
+            workspace::sends(workload, Path::new(folder), name).unwrap_or(false)
+        });
+        found.map(|(workload, _)| workload.clone())
+    };
+    let storage = plan.storage.as_deref().and_then(|folder| {
+        sent(folder, "breakeven-RUN/archives/branch.tar").map(|workload| (folder, workload))
+    });
+    if let Some((folder, workload)) = storage {
+        document.problem(
+            &["storage"],
+            format!(
+                "{folder} lies in the context of `{workload}`: its archives would be sent to the \
+                 builder, others in every sample"
+            ),
+            "name a folder outside of it, or exclude it in .dockerignore",
+        );
+    }
+    let history = plan.history.as_deref().and_then(|folder| {
+        sent(folder, "breakeven-history/index").map(|workload| (folder, workload))
+    });
+    if let Some((folder, workload)) = history {
+        notes.push(format!(
+            "the history {folder} lies in the context of `{workload}` and is sent to the builder: \
+             every run builds other files than the one before, and the two are not comparable. \
+             Exclude it in .dockerignore"
+        ));
+    }
 }
 
 /// How archives are packed.

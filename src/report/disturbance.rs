@@ -15,8 +15,8 @@ pub(super) fn sentence(decision: &Decision) -> Option<String> {
         return None;
     }
     let count = disturbance.samples.len();
-    let were = if count == 1 { "was" } else { "were" };
-    let begin = format!("{} that {were} disturbed count all the same", plural(count, "sample"));
+    let counts = if count == 1 { "counts" } else { "count" };
+    let begin = format!("{} {counts} all the same", plural(count, "disturbed sample"));
     let (few, differing): (Vec<&WithAndWithout>, Vec<&WithAndWithout>) =
         disturbance.differing().partition(|one| one.is_too_little());
     if few.len() == disturbance.verdicts.len() {

@@ -38,17 +38,13 @@ pub fn plain_seconds(value: f64) -> String {
 /// A point and its interval in seconds, in two parts: `12.3 s`, `[11.9, 12.8]`.
 pub fn seconds_parts(estimate: &Estimate) -> (String, String) {
     let Some(digits) = digits(estimate) else { return (NOT_MEASURED.to_owned(), String::new()) };
-    let [point, low, high] =
-        [estimate.point, estimate.low, estimate.high].map(|value| fixed(value, digits));
-    (format!("{point} s"), format!("[{low}, {high}]"))
+    (format!("{} s", fixed(estimate.point, digits)), bounds(estimate, |v| fixed(v, digits)))
 }
 
 /// A saving in seconds with its sign, in two parts: `+3.2 s`, `[+2.9, +3.6]`.
 pub fn saving_parts(estimate: &Estimate) -> (String, String) {
     let Some(digits) = digits(estimate) else { return (NOT_MEASURED.to_owned(), String::new()) };
-    let [point, low, high] =
-        [estimate.point, estimate.low, estimate.high].map(|value| signed(value, digits));
-    (format!("{point} s"), format!("[{low}, {high}]"))
+    (format!("{} s", signed(estimate.point, digits)), bounds(estimate, |v| signed(v, digits)))
 }
 
 /// A share as per cent with its sign, in two parts: `+43 %`, `[+40, +46]`.
@@ -62,9 +58,16 @@ pub fn share_parts(estimate: &Estimate) -> (String, String) {
         return (NOT_MEASURED.to_owned(), String::new());
     }
     let digits = usize::from(per_cent.low.abs().max(per_cent.high.abs()) < 9.95);
-    let [point, low, high] =
-        [per_cent.point, per_cent.low, per_cent.high].map(|value| signed(value, digits));
-    (format!("{point} %"), format!("[{low}, {high}]"))
+    (format!("{} %", signed(per_cent.point, digits)), bounds(&per_cent, |v| signed(v, digits)))
+}
+
+/// The interval of a measured time. Of too few numbers there is none; the estimate then has the
+/// point for both ends, which is not to be read as certainty.
+fn bounds(estimate: &Estimate, shown: impl Fn(f64) -> String) -> String {
+    if estimate.low == estimate.high {
+        return format!("[{NOT_MEASURED}]");
+    }
+    format!("[{}, {}]", shown(estimate.low), shown(estimate.high))
 }
 
 /// Both parts in one line.
@@ -256,7 +259,7 @@ pub fn shortened(text: &str, most: usize) -> String {
 }
 
 /// `1 sample`, `2 samples`.
-pub(super) fn plural(count: usize, word: &str) -> String {
+pub fn plural(count: usize, word: &str) -> String {
     if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }
 
@@ -272,6 +275,8 @@ mod tests {
     fn an_interval_and_its_point_have_the_same_digits() {
         assert_eq!(joined(seconds_parts(&estimate(9.99, 9.5, 10.2))), "10.0 s [9.5, 10.2]");
         assert_eq!(joined(seconds_parts(&estimate(0.4, 0.312, 0.5))), "0.40 s [0.31, 0.50]");
+        assert_eq!(joined(seconds_parts(&estimate(0.4, 0.4, 0.4))), "0.40 s [n/a]", "one sample");
+        assert_eq!(joined(share_parts(&estimate(-0.4, -0.4, -0.4))), "-40 % [n/a]");
         assert_eq!(joined(seconds_parts(&estimate(412.2, 399.9, 431.0))), "412.2 s [399.9, 431.0]");
     }
 

@@ -10,6 +10,12 @@ use crate::workspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How many files are named that may be why a workload's content is another.
+const NAMED: usize = 5;
 
 /// Why a run cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +193,44 @@ fn engines(events: &[Event]) -> BTreeMap<String, String> {
         }
     }
     facts
+}
+
+/// Of each workload whose content is another than before: which of its files were written since the
+/// run started, by their times. A journal has one hash of all of them, which names none.
+pub fn written_since(
+    plan: &Plan,
+    earlier: &Earlier,
+    contents: &BTreeMap<String, String>,
+) -> Result<Vec<String>, RunError> {
+    let started = earlier.events.iter().find_map(|event| match event {
+        Event::RunStarted { at, .. } => OffsetDateTime::parse(at, &Rfc3339).ok(),
+        _ => None,
+    });
+    let (Some(started), Some(was)) = (started.map(SystemTime::from), earlier.contents()) else {
+        return Ok(Vec::new());
+    };
+    let mut lines = Vec::new();
+    for (name, workload) in &plan.workloads {
+        let key = format!("workload {name}");
+        if was.get(&key) == contents.get(&key) {
+            continue;
+        }
+        let written: Vec<String> = workspace::sent(workload)?
+            .into_iter()
+            .filter(|path| {
+                let times = workload.context.join(path).symlink_metadata();
+                times.and_then(|times| times.modified()).is_ok_and(|written| written > started)
+            })
+            .map(|path| path.to_string_lossy().escape_debug().to_string())
+            .collect();
+        if !written.is_empty() {
+            let more = written.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let named = written.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+            lines.push(format!("{key}: written since the run started: {named}{more}"));
+        }
+    }
+    Ok(lines)
 }
 
 /// What a plan builds, as hashes and image ids by what they are of: the content of each context

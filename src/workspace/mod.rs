@@ -5,6 +5,7 @@ mod edit;
 mod fingerprint;
 pub mod history;
 mod ignore;
+mod own;
 mod pattern;
 mod walk;
 
@@ -13,6 +14,7 @@ pub use fingerprint::{Fingerprint, fingerprint};
 pub use ignore::Ignore;
 pub use walk::{Entry, EntryKind, walk};
 
+use crate::model::Builder;
 use crate::model::plan::{Edit, Workload};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -206,6 +208,24 @@ pub fn sent(workload: &Workload) -> Result<Vec<PathBuf>, WorkspaceError> {
     let entries = walk::walk_for_all(&workload.context, &workload.dockerfile)?;
     let files = entries.into_iter().filter(|entry| entry.kind != EntryKind::Directory);
     Ok(files.map(|entry| entry.path).collect())
+}
+
+/// Whether a builder is sent what lies in this folder: it is in the workload's context, and
+/// `.dockerignore` does not exclude a file of this name there. Not if there is no such folder.
+pub fn sends(workload: &Workload, folder: &Path, name: &str) -> Result<bool, WorkspaceError> {
+    let context = &workload.context;
+    let Ok(real) = std::fs::canonicalize(folder) else { return Ok(false) };
+    let relative = std::fs::canonicalize(context)
+        .ok()
+        .and_then(|context| real.strip_prefix(context).map(Path::to_path_buf).ok());
+    let Some(relative) = relative else { return Ok(false) };
+    for builder in Builder::ALL {
+        let rules = Ignore::load(context, &workload.dockerfile, builder)?;
+        if !rules.excludes(&relative.join(name)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The text of a regular file. Anything else (a device, a pipe) may never end.

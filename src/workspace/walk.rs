@@ -2,6 +2,7 @@
 
 use super::WorkspaceError;
 use super::ignore::Ignore;
+use super::own;
 use crate::model::Builder;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub struct Entry {
 }
 
 /// Everything of a context that this builder is sent, sorted by name within each folder, a folder
-/// before what it holds. A folder that is itself ignored is absent even if a file in it is sent,
+/// before what it holds. Run directories of this context are left out. A folder that is itself ignored is absent even if a file in it is sent,
 /// as in the docker client's archive.
 pub fn walk(
     context: &Path,
@@ -70,11 +71,13 @@ fn walk_kept(context: &Path, rules: &[Ignore]) -> Result<Vec<Entry>, WorkspaceEr
         })?;
         let relative = found.path().strip_prefix(&root).unwrap_or(found.path());
         let kept = rules.iter().any(|rule| !rule.excludes(relative));
-        if found.file_type().is_dir()
-            && !kept
-            && !rules.iter().any(|rule| rule.must_enter(relative))
-        {
-            walker.skip_current_dir();
+        if found.file_type().is_dir() {
+            if !kept && !rules.iter().any(|rule| rule.must_enter(relative)) {
+                walker.skip_current_dir();
+            } else if own::is_ours(found.path(), context) {
+                walker.skip_current_dir();
+                continue;
+            }
         }
         if kept {
             entries.push(entry(context, relative)?);

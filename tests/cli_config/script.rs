@@ -50,6 +50,7 @@ fn a_storage_is_a_folder_or_an_address_and_archives_are_packed_as_asked() {
     let plan = |config: &str| -> serde_json::Value {
         let dir = article(config);
         fs::create_dir(dir.path().join("share")).unwrap();
+        fs::write(dir.path().join(".dockerignore"), "share\n").unwrap();
         let json = success(dir.path(), &["plan", "--format", "json"]);
         serde_json::from_str(&json).unwrap()
     };
@@ -70,6 +71,8 @@ fn a_storage_is_a_folder_or_an_address_and_archives_are_packed_as_asked() {
         (with("storage = \"s3://\""), "names no bucket"),
         (with("storage = \"s3://key:secret@b\""), "no name of a bucket"),
         (with("storage = \"nowhere\""), "there is no folder"),
+        (with("storage = \"app\""), "lies in the context of `web`"),
+        (format!("{GOOD}[storage]\ndirectory = \".\"\n"), "lies in the context of `web`"),
         (with("storage = 7"), "storage"),
         (format!("{GOOD}[storage]\nurl = \"share\"\n"), "`share` is no address"),
         (format!("{GOOD}[storage]\nurl = \"s3://b\"\ndirectory = \".\"\n"), "both"),
@@ -82,6 +85,20 @@ fn a_storage_is_a_folder_or_an_address_and_archives_are_packed_as_asked() {
         assert!(refused.contains(wanted), "{config}: {refused}");
         assert!(!refused.contains("secret@"), "{refused}");
     }
+}
+
+#[test]
+fn a_history_that_builders_are_sent_is_noted() {
+    let said = |config: &str, ignored: &str| {
+        let dir = article(config);
+        fs::write(dir.path().join(".dockerignore"), ignored).unwrap();
+        let output = super::breakeven(dir.path(), &["plan"]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let config = format!("history = \".\"\n{GOOD}");
+    assert!(said(&config, "").contains("is sent to the builder"));
+    assert!(!said(&config, "breakeven-history\n").contains("is sent to the builder"));
 }
 
 #[test]

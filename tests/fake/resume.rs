@@ -7,9 +7,11 @@ use breakeven::model::sample::standing;
 use breakeven::model::{CellKey, Event, Plan, Sample, Status};
 use breakeven::run::journal::{self, Journal};
 use breakeven::run::publish;
+use breakeven::run::resume::{Earlier, written_since};
+use breakeven::workspace;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -213,4 +215,42 @@ fn damage_before_the_last_line_is_refused_by_its_number_and_nothing_is_changed()
     assert!(error.contains("events.jsonl, line 2"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     assert!(Journal::reopen(Path::new("/nonexistent"), false).is_err());
+}
+
+#[tokio::test]
+async fn a_run_directory_in_the_context_is_no_part_of_what_is_built() {
+    let place = Place::new();
+    let plan = small(&place, 1);
+    let workload = &plan.workloads["web"];
+    for file in ["Dockerfile", "Gemfile", "app/main.rb"] {
+        let file = std::fs::File::options().append(true).open(workload.context.join(file)).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    let before = workspace::content(workload).unwrap();
+    let within = place.path("context/reports/one");
+    std::fs::create_dir_all(&within).unwrap();
+    std::os::unix::fs::symlink(&within, place.path("out")).unwrap();
+    run_and(&place, &plan, Fake::default(), &CancellationToken::new(), &|_| {}).await;
+    publish(&place.path("out")).unwrap();
+
+    let events = recorded(&place);
+    let mut hashes = events.iter().filter_map(|event| match event {
+        Event::Contents { hashes } => Some(&hashes["workload web"]),
+        _ => None,
+    });
+    assert_eq!(hashes.next(), Some(&before));
+    let all = samples(&events);
+    let mut findings = all.iter().flat_map(|sample| &sample.findings);
+    assert!(!findings.any(|finding| finding.id == "context-differs"));
+
+    // The run would go on, unless the user's own files changed; then they are named.
+    let now = || BTreeMap::from([("workload web".into(), workspace::content(workload).unwrap())]);
+    let earlier = Earlier::new(events, false, false);
+    assert_eq!(now()["workload web"], before);
+    assert_eq!(written_since(&plan, &earlier, &now()).unwrap(), [""; 0]);
+    std::fs::write(place.path("context/app/main.rb"), "puts 2\n").unwrap();
+    assert_eq!(
+        written_since(&plan, &earlier, &now()).unwrap(),
+        ["workload web: written since the run started: app/main.rb"]
+    );
 }

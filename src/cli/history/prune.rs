@@ -52,9 +52,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, CliError> {
     }
     let gone = pruned.len() - left.len();
     output::data(&format!(
-        "{verb} {gone} objects of {}; {} runs in {}\n",
+        "{verb} {} of {}; {} in {}\n",
+        text::plural(gone, "object"),
         history.shown(),
-        loaded.runs.len(),
+        text::plural(loaded.runs.len(), "run"),
         if args.yes { "it before" } else { "it now; --yes removes them" },
     ))?;
     Ok(exit)

@@ -231,13 +231,19 @@ const ACROSS: &str = "These runs were not measured under the same conditions. A 
 
 /// How the tables are to be read.
 fn legend(comparison: &Comparison) -> String {
+    let together = match comparison.statements {
+        0 => String::new(),
+        1 => " The one interval here has 95 %.".to_owned(),
+        statements => format!(
+            " All {statements} statements here hold together with 95 %, so that each interval has \
+             {:.2} %.",
+            comparison.confidence * 100.0
+        ),
+    };
     format!(
         "difference: mean of NEW minus mean of BASE, + is slower; rounds of two runs cannot be \
-         paired. All {} here hold together with 95 %, so that each interval has {:.2} %. faster, \
-         slower: the whole interval lies beyond the smallest difference that matters. no difference \
+         paired.{together} faster, slower: the whole interval lies beyond the smallest difference that matters. no difference \
          shown: it does not, which is no proof that there is none. Runs at two moments: what the \
-         machine did in between is in the difference. n: rounds that count. n/a: not measured.",
-        plural(comparison.statements, "statement"),
-        comparison.confidence * 100.0
+         machine did in between is in the difference. n: rounds that count. n/a: not measured."
     )
 }
