@@ -6,11 +6,12 @@
 
 use super::pairing::Measured;
 use super::{Saving, Verdict, Weighted};
-use crate::model::{Builder, Noise, Plan, Sample};
+use crate::model::{Builder, Cell, Noise, Plan, Sample};
 use crate::stats::Values;
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What disturbed a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -90,8 +91,8 @@ const TYPICAL_FROM: usize = 4;
 /// The samples that count and were disturbed: by what was noticed on them, or by more waiting than
 /// is typical of their cell.
 pub(super) fn disturbed(plan: &Plan, measured: &Measured<'_>) -> Vec<Disturbed> {
-    let mut disturbed = BTreeMap::new();
-    for cell in plan.measured() {
+    let of_cell = |cell: &Cell| {
+        let mut disturbed = Vec::new();
         let samples = measured.counted(cell);
         let waits = [
             ("a processor", typical(&samples, |noise| noise.cpu)),
@@ -122,11 +123,15 @@ pub(super) fn disturbed(plan: &Plan, measured: &Measured<'_>) -> Vec<Disturbed> 
             if !reasons.is_empty() {
                 let (number, round) = (sample.sample, sample.round);
                 let cell = cell.key().0;
-                disturbed.insert(number, Disturbed { sample: number, round, cell, reasons });
+                disturbed.push(Disturbed { sample: number, round, cell, reasons });
             }
         }
-    }
-    disturbed.into_values().collect()
+        disturbed
+    };
+    let cells: Vec<&Cell> = plan.measured().collect();
+    let mut disturbed: Vec<Disturbed> = cells.into_par_iter().flat_map_iter(of_cell).collect();
+    disturbed.sort_by_key(|one| one.sample);
+    disturbed
 }
 
 fn typical(samples: &[&Sample], share: impl Fn(&Noise) -> Option<f64>) -> Option<f64> {

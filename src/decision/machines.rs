@@ -4,7 +4,7 @@ use super::joint::Joint;
 use super::pairing::Measured;
 use super::weighted::Contender;
 use super::{Decider, Verdict, Weighted};
-use crate::model::{Builder, Sample, sample};
+use crate::model::{Builder, Sample};
 use crate::stats::{Estimate, variance};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,8 @@ impl Machines {
     }
 }
 
-/// Looks at each machine by itself. `weighted` is what all of them say together.
+/// Looks at each machine by itself. `samples` are those that stand; `weighted` is what all of them say
+/// together.
 pub(super) fn machines(
     decider: &Decider<'_>,
     samples: &[&Sample],
@@ -109,11 +110,10 @@ pub(super) fn machines(
         return Machines::default();
     }
     let numbers: BTreeSet<u32> = samples.iter().filter_map(|sample| sample.machine).collect();
-    let standing: Vec<&Sample> = sample::standing(samples.iter().copied());
     let mut each = Vec::new();
     let mut savings: Vec<Vec<Option<OwnSaving>>> = vec![Vec::new(); weighted.len()];
     for number in numbers {
-        let own: Vec<&Sample> = standing
+        let own: Vec<&Sample> = samples
             .iter()
             .copied()
             .filter(|sample| sample.machine == Some(number) && sample.round > 0)
@@ -123,7 +123,7 @@ pub(super) fn machines(
         let not_ok = own.iter().filter(|sample| !sample.counts()).count();
         let alone = Decider {
             plan: decider.plan,
-            measured: Measured::new(own.iter().copied()),
+            measured: Measured::of_standing(&own),
             bootstrap: decider.bootstrap.over_machines(None),
             looks: None,
         };

@@ -284,7 +284,8 @@ fn decide_by<'a>(
     bootstrap: Bootstrap,
 ) -> Decision {
     let samples = sample::standing(samples);
-    let decider = Decider::new(plan, samples.iter().copied(), bootstrap);
+    let (decider, drift) =
+        rayon::join(|| Decider::new(plan, &samples, bootstrap), || drift(samples.iter().copied()));
     let mut decision = Decision {
         baseline: plan.baseline.clone(),
         rounds: decider.rounds(),
@@ -295,25 +296,32 @@ fn decide_by<'a>(
         trade: Vec::new(),
         disturbance: Disturbance::default(),
         resolution: Vec::new(),
-        drift: drift(samples.iter().copied()),
+        drift,
         machines: Machines::default(),
         sequential: decider.looks.as_ref().map(Looks::in_short),
     };
     for scope in Scope::all(plan) {
         let cells = scope.cells(plan);
         let mix = weighted::mix(plan, &cells);
-        decision.groups.extend(
-            mix.iter().map(|(which, weight)| decider.group(&scope, &cells, which, *weight)),
+        let group = |(which, weight): (&_, &f64)| decider.group(&scope, &cells, which, *weight);
+        let (groups, weighted) = rayon::join(
+            || mix.par_iter().map(group).collect::<Vec<_>>(),
+            || decider.weighted(&scope, &cells, &mix),
         );
-        decision.weighted.extend(decider.weighted(&scope, &cells, &mix));
+        decision.groups.extend(groups);
+        decision.weighted.extend(weighted);
     }
-    let without = |left: Vec<&Sample>| Decider::new(plan, left, bootstrap).mixed();
-    decision.disturbance =
-        disturbance::disturbance(plan, &samples, &decider.measured, &decision.weighted, without);
+    let without = |left: Vec<&Sample>| Decider::new(plan, &left, bootstrap).mixed();
+    let (measured, weighted) = (&decider.measured, &decision.weighted);
+    let (disturbance, (link_models, deploys)) = rayon::join(
+        || disturbance::disturbance(plan, &samples, measured, weighted, without),
+        || rayon::join(|| links::link_models(&decider), || deploy::deploys(&decider)),
+    );
+    decision.disturbance = disturbance;
+    decision.link_models = link_models;
+    decision.deploys = deploys;
     decision.resolution = again::of_decider(&decider, &decision.weighted);
     decision.machines = machines::machines(&decider, &samples, &decision.weighted);
-    decision.link_models = links::link_models(&decider);
-    decision.deploys = deploy::deploys(&decider);
     decision.trade = deploy::trade(plan, &decision);
     decision
 }
@@ -328,12 +336,9 @@ struct Decider<'a> {
 }
 
 impl<'a> Decider<'a> {
-    fn new(
-        plan: &'a Plan,
-        samples: impl IntoIterator<Item = &'a Sample>,
-        bootstrap: Bootstrap,
-    ) -> Self {
-        let measured = Measured::new(samples);
+    /// Of samples that stand ([`sample::standing`]).
+    fn new(plan: &'a Plan, standing: &[&'a Sample], bootstrap: Bootstrap) -> Self {
+        let measured = Measured::of_standing(standing);
         let looks = Looks::of(plan, looks::last_round(plan, &measured));
         Self { plan, measured, bootstrap, looks }
     }
@@ -362,14 +367,14 @@ impl<'a> Decider<'a> {
             let baseline = baseline_for(self.plan, cells, competitor.1);
             Contender::new(self.plan, &self.measured, scope, mix, competitor, baseline.as_ref())
         };
-        competitors(cells).iter().map(contender).collect()
+        competitors(cells).par_iter().map(contender).collect()
     }
 
     fn weighted(&self, scope: &Scope, cells: &[&Cell], mix: &weighted::Mix) -> Vec<Weighted> {
         let contenders = self.contenders(scope, cells, mix);
         let carrying = contenders.iter().filter(|one| !one.is_baseline());
         let dearest = shares::dearest(carrying.map(|one| one.parts.as_slice()));
-        let pairs: Vec<ByRound<2>> = contenders.iter().map(Contender::complete_pairs).collect();
+        let pairs: Vec<ByRound<2>> = contenders.par_iter().map(Contender::complete_pairs).collect();
         let of = |(at, one): (usize, &Contender)| {
             let others = pairs.iter().zip(&contenders).enumerate();
             let others = others.filter(|(other, (_, one))| *other != at && !one.is_baseline());

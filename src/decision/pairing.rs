@@ -4,6 +4,7 @@ use super::joint::ByRound;
 use crate::model::plan::Competitor;
 use crate::model::{Builder, Cell, CellKey, Plan, Sample, State, Status, sample};
 use crate::strategy::{self, STRATEGIES};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -99,7 +100,13 @@ impl<'a> Measured<'a> {
     /// Sorts samples into cells; the order of the input does not matter.
     pub(super) fn new(samples: impl IntoIterator<Item = &'a Sample>) -> Self {
         let counted = samples.into_iter().filter(|sample| sample.round > 0);
-        let groups = sample::by_cell(sample::standing(counted));
+        Self::of_standing(&sample::standing(counted))
+    }
+
+    /// The same of samples that stand ([`sample::standing`]).
+    pub(super) fn of_standing(samples: &[&'a Sample]) -> Self {
+        let counted = samples.iter().copied().filter(|sample| sample.round > 0);
+        let groups = sample::by_cell(counted);
         let of_cell = |(cell, samples): (&Arc<Cell>, Vec<&'a Sample>)| {
             let mut statuses = BTreeMap::new();
             for sample in &samples {
@@ -110,7 +117,7 @@ impl<'a> Measured<'a> {
             let totals = counted.iter().map(|sample| (sample.round, [sample.total_s()])).collect();
             (cell.key(), OfCell { statuses, counted, totals })
         };
-        Self(groups.into_iter().map(of_cell).collect())
+        Self(groups.into_par_iter().map(of_cell).collect())
     }
 
     /// Samples of a cell that count, at most one a round: of several, as a resumed run leaves

@@ -52,7 +52,7 @@ impl Places {
 }
 
 fn of_context(config: &Path, name: &str) -> Result<String, EngineError> {
-    let id: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex::encode(Sha256::digest(name));
     let file = config.join("contexts/meta").join(id).join("meta.json");
     let unusable = |cause: String| EngineError::Unavailable {
         address: format!("docker context {name:?}"),
@@ -72,7 +72,7 @@ mod tests {
 
     fn config(current: &str, name: &str, meta: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let id: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex::encode(Sha256::digest(name));
         let of = folder.path().join("contexts/meta").join(id);
         std::fs::create_dir_all(&of).unwrap();
         std::fs::write(of.join("meta.json"), meta).unwrap();

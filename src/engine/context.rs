@@ -101,8 +101,7 @@ impl Outside {
         let text = read(dockerfile)?;
         // The client's name is random; ours follows from the content, so that the same context
         // makes the same archive.
-        let digest = Sha256::digest(&text);
-        let id: String = digest[..10].iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex::encode(&Sha256::digest(&text)[..10]);
         let name = format!(".dockerfile.{id}");
         let general = context.join(".dockerignore");
         let mut ignore = if general.exists() { read(&general)? } else { Vec::new() };

@@ -113,7 +113,7 @@ fn configs(root: &Path, id: &str) -> Vec<Vec<u8>> {
 
 /// A blob of the engine's by its digest, if it can be read and is the right one.
 fn blob(root: &Path, digest: &str) -> Option<Vec<u8>> {
-    let hex = digest.strip_prefix("sha256:")?;
+    let hash = digest.strip_prefix("sha256:")?;
     let content = "io.containerd.content.v1.content/blobs/sha256";
     let mut places = vec![root.join("containerd/daemon").join(content)];
     // A containerd of the system's own.
@@ -122,10 +122,8 @@ fn blob(root: &Path, digest: &str) -> Option<Vec<u8>> {
         places.extend(drivers.flatten().map(|driver| driver.path().join("imagedb/content/sha256")));
     }
     places.iter().find_map(|place| {
-        let content = std::fs::read(place.join(hex)).ok()?;
-        let actual = Sha256::digest(&content);
-        let actual: String = actual.iter().map(|byte| format!("{byte:02x}")).collect();
-        (actual == hex).then_some(content)
+        let content = std::fs::read(place.join(hash)).ok()?;
+        (hex::encode(Sha256::digest(&content)) == hash).then_some(content)
     })
 }
 
@@ -203,10 +201,9 @@ mod tests {
             root.path().join("containerd/daemon/io.containerd.content.v1.content/blobs/sha256");
         std::fs::create_dir_all(&folder).unwrap();
         let put = |text: &str| {
-            let hex: String =
-                Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-            std::fs::write(folder.join(&hex), text).unwrap();
-            format!("sha256:{hex}")
+            let hash = hex::encode(Sha256::digest(text));
+            std::fs::write(folder.join(&hash), text).unwrap();
+            format!("sha256:{hash}")
         };
         let text = r#"{"moby.buildkit.cache.v0":"W10=","rootfs":{}}"#;
         let config = put(text);

@@ -59,9 +59,8 @@ impl ObjectName {
     }
 
     fn of(run: &str, content: Sha256) -> Option<Self> {
-        let hash = content.finalize();
-        let hex: String = hash.iter().take(HASH / 2).map(|byte| format!("{byte:02x}")).collect();
-        is_id(run).then(|| Self(format!("{run}.{hex}{NAME_END}")))
+        let hash = hex::encode(&content.finalize()[..HASH / 2]);
+        is_id(run).then(|| Self(format!("{run}.{hash}{NAME_END}")))
     }
 
     /// The run's id.

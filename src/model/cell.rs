@@ -219,11 +219,60 @@ thread_local! {
     static CELLS: RefCell<Table<Cell>> = RefCell::default();
 }
 
+/// A cell as it stands in a line of JSON, its names where they are.
+#[derive(Hash, Deserialize)]
+struct CellIn<'a> {
+    #[serde(borrow)]
+    workload: Cow<'a, str>,
+    #[serde(borrow)]
+    change: Cow<'a, str>,
+    #[serde(borrow)]
+    availability: Cow<'a, str>,
+    #[serde(borrow)]
+    strategy: Cow<'a, str>,
+    builder: Builder,
+    #[serde(borrow)]
+    link: Cow<'a, str>,
+    #[serde(borrow)]
+    engine: Cow<'a, str>,
+    state: State,
+    #[serde(default)]
+    again: bool,
+}
+
+impl CellIn<'_> {
+    fn is(&self, known: &Cell) -> bool {
+        self.strategy == known.strategy
+            && self.change == known.change
+            && self.availability == known.availability
+            && self.builder == known.builder
+            && self.workload == known.workload
+            && self.link == known.link
+            && self.engine == known.engine
+            && self.state == known.state
+            && self.again == known.again
+    }
+
+    fn cell(&self) -> Cell {
+        Cell {
+            workload: self.workload.to_string(),
+            change: self.change.to_string(),
+            availability: self.availability.to_string(),
+            strategy: self.strategy.to_string(),
+            builder: self.builder,
+            link: self.link.to_string(),
+            engine: self.engine.to_string(),
+            state: self.state,
+            again: self.again,
+        }
+    }
+}
+
 /// Reads a cell and shares it with other samples of the same one.
 pub(super) fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Cell>, D::Error> {
-    let cell = Cell::deserialize(deserializer)?;
+    let cell = CellIn::deserialize(deserializer)?;
     Ok(CELLS.with_borrow_mut(|known| {
         let hash = |mut hasher: &mut dyn std::hash::Hasher| cell.hash(&mut hasher);
-        known.get(hash, |known| *known == cell, || Arc::new(cell.clone()))
+        known.get(hash, |known| cell.is(known), || Arc::new(cell.cell()))
     }))
 }

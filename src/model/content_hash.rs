@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// A SHA-256 in lower-case digits; or any other text, as another version may have written it.
 #[derive(Clone, PartialEq, Eq)]
@@ -28,21 +28,11 @@ impl Default for ContentHash {
     }
 }
 
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
-}
-
 fn sha256(text: &str) -> Option<[u8; 32]> {
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
     let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(bytes)
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    // What is read must be written as it was.
+    (!text.bytes().any(|digit| digit.is_ascii_uppercase())).then_some(bytes)
 }
 
 impl From<&str> for ContentHash {
@@ -55,9 +45,9 @@ impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Form::Sha256(bytes) => {
-                let mut digits = String::with_capacity(64);
-                bytes.iter().try_for_each(|byte| write!(digits, "{byte:02x}"))?;
-                f.pad(&digits)
+                let mut digits = [0; 64];
+                hex::encode_to_slice(bytes, &mut digits).map_err(|_| fmt::Error)?;
+                f.pad(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
             Form::Text(text) => f.pad(text),
         }

@@ -6,6 +6,7 @@ use super::finding::Finding;
 use super::noise::Noise;
 use super::rows::{PhaseRow, Phases, Steps};
 use super::step::Phase;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -248,12 +249,12 @@ pub fn standing<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Vec<&'a Sa
         ((sample.machine, sample.round, cells.of(&sample.cell)), better, sample)
     };
     let mut placed: Vec<_> = samples.into_iter().map(place).collect();
-    // No two are equal, and there may be a million: a stable sort would take half as much again.
-    placed.sort_unstable_by_key(|(place, better, _)| (*place, *better));
+    // No two are equal, and there may be a million: what sorts them is beside each, and not where
+    // the sample is.
+    placed.par_sort_unstable_by_key(|(place, better, _)| (*place, *better));
     placed.dedup_by_key(|(place, ..)| *place);
-    let mut standing: Vec<&Sample> = placed.into_iter().map(|(.., sample)| sample).collect();
-    standing.sort_by_key(|sample| sample.sample);
-    standing
+    placed.par_sort_unstable_by_key(|(place, (_, Reverse(number)), _)| (*number, *place));
+    placed.into_iter().map(|(.., sample)| sample).collect()
 }
 
 /// Samples by their cells and the machines that they were measured on.

@@ -87,11 +87,11 @@ fn render(model: &Model<'_>) -> Result<Vec<ReportFile>, ReportError> {
 }
 
 /// Samples whose rows one thread makes at once.
-const PART: usize = 4_096;
-/// Samples whose rows are in memory at once.
-const PIECE: usize = 4 * PART;
+const PART: usize = 1_024;
+/// Samples whose rows are made while those before them are written.
+const PIECE: usize = 16 * PART;
 
-fn stream(model: &Model<'_>, name: &str, out: &mut dyn Write) -> Result<(), ReportError> {
+fn stream(model: &Model<'_>, name: &str, out: &mut (dyn Write + Send)) -> Result<(), ReportError> {
     let fault = |cause: ::csv::Error| ReportError::format(name, cause);
     let Some(table) = TABLES.iter().find(|table| table.file == name) else { return Ok(()) };
     let mut head = Row::default();
@@ -100,10 +100,10 @@ fn stream(model: &Model<'_>, name: &str, out: &mut dyn Write) -> Result<(), Repo
     let mut pieces = model.samples.chunks(PIECE);
     while !made.is_empty() {
         let next = pieces.next().unwrap_or_default();
-        for bytes in &made {
-            out.write_all(bytes).map_err(|source| super::unwritten(Path::new(name), source))?;
-        }
-        made = rows(table, model.plan, next).map_err(fault)?;
+        let mut write = || made.iter().try_for_each(|bytes| out.write_all(bytes));
+        let (written, next) = rayon::join(&mut write, || rows(table, model.plan, next));
+        written.map_err(|source| super::unwritten(Path::new(name), source))?;
+        made = next.map_err(fault)?;
     }
     Ok(())
 }
@@ -154,10 +154,20 @@ impl Row {
         self.writer.write_field(&self.digits)
     }
 
+    fn count(&mut self, value: Option<impl itoa::Integer>) -> Result<(), ::csv::Error> {
+        let mut digits = itoa::Buffer::new();
+        self.writer.write_field(value.map_or("", |value| digits.format(value)))
+    }
+
     fn seconds(&mut self, value: Option<f64>) -> Result<(), ::csv::Error> {
+        self.rounded::<6>(value)
+    }
+
+    /// With so many decimals.
+    fn rounded<const DECIMALS: u32>(&mut self, value: Option<f64>) -> Result<(), ::csv::Error> {
         self.digits.clear();
         if let Some(value) = value {
-            push_seconds(&mut self.digits, value);
+            push_rounded::<DECIMALS>(&mut self.digits, value);
         }
         self.writer.write_field(&self.digits)
     }
@@ -186,7 +196,7 @@ fn sample_row(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::
     let whole = matches!(sample.status, Status::Ok | Status::Invalid);
     row.text(&plan.run)?;
     for number in [sample.sample, sample.round, sample.position] {
-        row.shown(Some(number))?;
+        row.count(Some(number))?;
     }
     row.texts([&cell.workload, &cell.change, &cell.availability, &cell.measured_as()])?;
     row.texts([cell.builder.as_str(), cell.state.as_str(), &cell.link, &cell.engine])?;
@@ -195,22 +205,22 @@ fn sample_row(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::
     for seconds in sample.phases_s() {
         row.seconds(seconds)?;
     }
-    row.shown(sample.bytes_down())?;
-    row.shown(sample.bytes_up())?;
-    row.shown(Some(sample.step_count()))?;
-    row.shown(Some(sample.step_hits()))?;
+    row.count(sample.bytes_down())?;
+    row.count(sample.bytes_up())?;
+    row.count(Some(sample.step_count()))?;
+    row.count(Some(sample.step_hits()))?;
     row.text(&sample.cache_source)?;
-    row.shown(sample.image_bytes)?;
+    row.count(sample.image_bytes)?;
     row.text(&sample.started_at)?;
     let noise = sample.noise.as_deref().copied().unwrap_or_default();
     for share in [noise.steal, noise.cpu, noise.io, noise.memory] {
-        row.shown(share.map(|share| format!("{share:.4}")))?;
+        row.rounded::<4>(share)?;
     }
     row.shown(noise.load)?;
-    row.shown(noise.throttled)?;
+    row.count(noise.throttled)?;
     row.seconds(noise.clock_moved_s)?;
     if plan.machines.is_some() {
-        row.shown(sample.machine)?;
+        row.count(sample.machine)?;
     }
     row.end()
 }
@@ -218,12 +228,12 @@ fn sample_row(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::
 fn phase_rows(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::Error> {
     for phase in sample.phases.iter() {
         row.text(&plan.run)?;
-        row.shown(Some(sample.sample))?;
-        row.shown(Some(phase.seq))?;
+        row.count(Some(sample.sample))?;
+        row.count(Some(phase.seq))?;
         row.texts([phase.phase.as_str(), phase.operation, phase.reference])?;
         row.seconds(Some(phase.duration_s))?;
-        row.shown(phase.bytes_down)?;
-        row.shown(phase.bytes_up)?;
+        row.count(phase.bytes_down)?;
+        row.count(phase.bytes_up)?;
         row.end()?;
     }
     Ok(())
@@ -232,9 +242,9 @@ fn phase_rows(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::
 fn step_rows(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::Error> {
     for step in sample.steps.iter() {
         row.text(&plan.run)?;
-        row.shown(Some(sample.sample))?;
+        row.count(Some(sample.sample))?;
         row.text(step.stage)?;
-        row.shown(Some(step.step))?;
+        row.count(Some(step.step))?;
         row.texts([step.instruction, if step.hit { "true" } else { "false" }])?;
         row.seconds(step.duration_s)?;
         row.end()?;
@@ -242,27 +252,35 @@ fn step_rows(plan: &Plan, sample: &Sample, row: &mut Row) -> Result<(), ::csv::E
     Ok(())
 }
 
-/// Below this, in seconds, whole microseconds fit the arithmetic of [`push_seconds`].
+/// Below this, a number's millionths fit the arithmetic of [`push_rounded`].
 const PLAIN: f64 = (1_u64 << 40) as f64;
 
-/// Six decimals, as `{:.6}` writes them, in a tenth of the time: a large run has millions.
+/// Up to six decimals, as `{:.6}` writes them, in a tenth of the time: a large run has millions of
+/// such numbers.
 ///
-/// A number is `mantissa · 2^-shift`; its microseconds are exact in 128 bits before they are
-/// rounded, half to even.
-fn push_seconds(out: &mut String, value: f64) {
+/// A number is `mantissa · 2^-shift`; its millionths are exact in 128 bits before they are rounded,
+/// half to even.
+fn push_rounded<const DECIMALS: u32>(out: &mut String, value: f64) {
+    const { assert!(DECIMALS <= 6) };
     let bits = value.to_bits();
     let exponent = (bits >> 52) & 0x7ff;
     if !(1e-9..PLAIN).contains(&value) {
-        let _ = write!(out, "{value:.6}");
+        let _ = write!(out, "{value:.*}", DECIMALS as usize);
         return;
     }
+    let one = 10_u64.pow(DECIMALS);
     let mantissa = (bits & ((1 << 52) - 1)) | (1 << 52);
     let shift = 1075 - exponent;
-    let scaled = u128::from(mantissa) * 1_000_000;
+    let scaled = u128::from(mantissa) * u128::from(one);
     let (whole, rest) = (scaled >> shift, scaled & ((1 << shift) - 1));
     let half = 1_u128 << (shift - 1);
-    let micros = whole + u128::from(rest > half || (rest == half && whole % 2 == 1));
-    let _ = write!(out, "{}.{:06}", (micros / 1_000_000) as u64, (micros % 1_000_000) as u32);
+    // Fewer than 2^40 · 10^6 of them.
+    let parts = (whole + u128::from(rest > half || (rest == half && whole % 2 == 1))) as u64;
+    let mut digits = itoa::Buffer::new();
+    out.push_str(digits.format(parts / one));
+    out.push('.');
+    // With a one in front of them, so that none of the zeros in front is lost.
+    out.push_str(&digits.format(one + parts % one)[1..]);
 }
 
 #[cfg(test)]
@@ -270,27 +288,30 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn pushed(value: f64) -> String {
+    fn pushed<const DECIMALS: u32>(value: f64) -> String {
         let mut out = String::new();
-        push_seconds(&mut out, value);
+        push_rounded::<DECIMALS>(&mut out, value);
         out
     }
 
     #[test]
-    fn seconds_are_written_as_the_library_writes_them() {
+    fn numbers_are_written_as_the_library_writes_them() {
         // Halves of a microsecond, which are exact in binary only as multiples of 2^-7.
         let ties = (0..100_000_u32).map(|at| f64::from(at) / 128.0);
         let others = [0.0, -0.0, 1e-9, 4e-7, 5e-7, 6e-7, 0.999_999_5, 1e12, 1e300, -1.5];
         for value in ties.chain(others).chain([f64::NAN, f64::INFINITY]) {
-            assert_eq!(pushed(value), format!("{value:.6}"));
+            assert_eq!(pushed::<6>(value), format!("{value:.6}"));
+            assert_eq!(pushed::<4>(value), format!("{value:.4}"));
         }
     }
 
     proptest! {
         #[test]
-        fn any_seconds_are(value in 0.0..1e6_f64, small in 0.0..1e-4_f64) {
-            prop_assert_eq!(pushed(value), format!("{value:.6}"));
-            prop_assert_eq!(pushed(small), format!("{small:.6}"));
+        fn any_number_is(value in 0.0..1e6_f64, small in 0.0..1e-4_f64) {
+            for value in [value, small] {
+                prop_assert_eq!(pushed::<6>(value), format!("{value:.6}"));
+                prop_assert_eq!(pushed::<4>(value), format!("{value:.4}"));
+            }
         }
     }
 }

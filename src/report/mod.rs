@@ -121,7 +121,7 @@ pub struct Format {
 }
 
 /// Writes the file of this name: the model, the name, where to.
-pub type Stream = fn(&Model<'_>, &str, &mut dyn Write) -> Result<(), ReportError>;
+pub type Stream = fn(&Model<'_>, &str, &mut (dyn Write + Send)) -> Result<(), ReportError>;
 
 /// Every format, in the order in which they are written and listed.
 pub static FORMATS: &[Format] =

@@ -61,8 +61,15 @@ impl<'a> Model<'a> {
         let mut samples: Vec<&Sample> = events.iter().filter_map(Event::sample).collect();
         samples.sort_by_key(|sample| sample.sample);
         let standing = sample::standing(samples.iter().copied());
-        let findings = findings::grouped(events, &samples);
-        let lost = findings::lost(&standing);
+        // Each of these goes through all samples, of which there may be a million.
+        let ((findings, by_cell), (quality, (lost, run))) = rayon::join(
+            || (findings::grouped(events, &samples), sample::by_cell(samples.iter().copied())),
+            || {
+                let facts =
+                    || (findings::lost(&standing), facts::run_facts(plan, events, &standing));
+                rayon::join(|| quality::of(plan, &standing), facts)
+            },
+        );
         let scopes: Vec<Scope<'a>> =
             decision.scopes().map(|weighted| Scope::new(decision, weighted)).collect();
         Ok(Self {
@@ -76,10 +83,10 @@ impl<'a> Model<'a> {
             unsupported: facts::unsupported(events),
             left: facts::left(events),
             links: facts::links(plan, events),
-            quality: quality::of(plan, &standing),
+            quality,
             machines: machines::of(events, &decision.machines),
-            run: facts::run_facts(plan, events, &standing)?,
-            by_cell: sample::by_cell(samples.iter().copied()),
+            run: run?,
+            by_cell,
             samples,
             drawings: OnceLock::new(),
         })

@@ -2,9 +2,9 @@
 
 use super::Model;
 use crate::decision::{Group, Row};
-use crate::model::Sample;
+use crate::model::{Sample, rows};
 use crate::stats::Values;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The instructions of a group: one row each, one entry per strategy.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,17 +50,15 @@ pub fn table(model: &Model<'_>, group: &Group) -> StepTable {
         .unwrap_or_default();
     let rank = |stage: &str| stages.iter().position(|known| *known == stage).unwrap_or(usize::MAX);
     let mut instructions: BTreeMap<(usize, &str, u32), &str> = BTreeMap::new();
-    let mut under: Vec<BTreeMap<(&str, u32), Encounters>> = Vec::new();
+    let mut under: Vec<Uses<'_>> = Vec::new();
     for row in &group.rows {
-        let mut uses: BTreeMap<(&str, u32), Encounters> = BTreeMap::new();
+        let mut uses = Uses::default();
         for sample in model.samples_of(group, row) {
-            for (key, encounter) in encounters(sample) {
-                uses.entry(key).or_default().push(encounter);
-            }
-            for step in sample.steps.iter() {
-                instructions
-                    .entry((rank(step.stage), step.stage, step.step))
-                    .or_insert(step.instruction);
+            if uses.add(sample) {
+                for step in sample.steps.iter() {
+                    let place = (rank(step.stage), step.stage, step.step);
+                    instructions.entry(place).or_insert(step.instruction);
+                }
             }
         }
         under.push(uses);
@@ -69,22 +67,53 @@ pub fn table(model: &Model<'_>, group: &Group) -> StepTable {
         stage: stage.to_owned(),
         step,
         instruction: instruction.to_owned(),
-        under: under.iter().map(|uses| uses.get(&(stage, step)).map(summed)).collect(),
+        under: under.iter().map(|uses| uses.of(stage, step).map(summed)).collect(),
     });
     StepTable { steps: steps.collect() }
 }
 
-/// A job may build several times: an instruction is a hit if it never had to be carried out.
-fn encounters(sample: &Sample) -> BTreeMap<(&str, u32), (bool, Option<f64>)> {
-    let mut all: BTreeMap<(&str, u32), (bool, Option<f64>)> = BTreeMap::new();
-    for step in sample.steps.iter() {
-        let (hit, ran_s) = all.entry((step.stage, step.step)).or_insert((true, None));
-        *hit &= step.hit;
-        if let Some(seconds) = step.duration_s.filter(|_| !step.hit) {
-            *ran_s = Some(ran_s.unwrap_or(0.0) + seconds);
+/// Jobs' encounters with each instruction under one strategy.
+#[derive(Default)]
+struct Uses<'a> {
+    /// Stages and positions in them, with where in `all` they are.
+    places: BTreeMap<(&'a str, u32), usize>,
+    all: Vec<Encounters>,
+    /// Where in `all` each instruction of a list is that was met before: most jobs of a strategy have
+    /// the same list.
+    lists: HashMap<usize, Vec<usize>>,
+}
+
+impl<'a> Uses<'a> {
+    /// Whether its list of instructions is a new one. A job may build several times: an instruction is
+    /// a hit if it never had to be carried out.
+    fn add(&mut self, sample: &'a Sample) -> bool {
+        let (mut is_new, places) = (false, &mut self.places);
+        let list = self.lists.entry(sample.steps.place()).or_insert_with(|| {
+            is_new = true;
+            let place = |step: rows::StepRow<'a>| {
+                let next = places.len();
+                *places.entry((step.stage, step.step)).or_insert(next)
+            };
+            sample.steps.iter().map(place).collect()
+        });
+        self.all.resize_with(places.len(), Vec::new);
+        let mut job: Vec<Option<(bool, Option<f64>)>> = vec![None; places.len()];
+        for (step, &place) in sample.steps.iter().zip(list.iter()) {
+            let (hit, ran_s) = job[place].get_or_insert((true, None));
+            *hit &= step.hit;
+            if let Some(seconds) = step.duration_s.filter(|_| !step.hit) {
+                *ran_s = Some(ran_s.unwrap_or(0.0) + seconds);
+            }
         }
+        for (all, one) in self.all.iter_mut().zip(job) {
+            all.extend(one);
+        }
+        is_new
     }
-    all
+
+    fn of(&self, stage: &'a str, step: u32) -> Option<&Encounters> {
+        self.places.get(&(stage, step)).map(|&place| &self.all[place])
+    }
 }
 
 fn summed(encounters: &Encounters) -> StepUse {

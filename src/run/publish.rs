@@ -49,10 +49,6 @@ pub fn recorded(dir: &Path) -> Result<Published, RunError> {
 
 /// Decides from a run's plan and recorded events.
 pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
-    let findings = proof::run_level(&plan, &events);
-    events.extend(findings.into_iter().map(|finding| Event::RunFinding { finding }));
-    let samples = events.iter().filter_map(Event::sample);
-    let samples: Vec<&Sample> = sample::standing(samples);
     let mut measured = plan.clone();
     for event in &events {
         match event {
@@ -79,7 +75,12 @@ pub fn decided(plan: Plan, mut events: Vec<Event>, torn: bool) -> Published {
             _ => None,
         })
         .collect();
-    let decision = decision::decide(&measured, samples).with_pulls(&measured, &pulls);
+    let samples = events.iter().filter_map(Event::sample);
+    let (decision, findings) = rayon::join(
+        || decision::decide(&measured, samples).with_pulls(&measured, &pulls),
+        || proof::run_level(&plan, &events),
+    );
+    events.extend(findings.into_iter().map(|finding| Event::RunFinding { finding }));
     events.extend(decision.machines.differing().into_iter().map(|detail| Event::RunFinding {
         finding: Finding::new(&finding::SAVING_DEPENDS_ON_MACHINE, detail),
     }));

@@ -48,7 +48,7 @@ pub fn fingerprint(
     }
     let dockerfile_hash = content(dockerfile)?;
     field(&mut whole, dockerfile_hash.as_bytes());
-    Ok(Fingerprint { hash: hex(whole), files, dockerfile_hash })
+    Ok(Fingerprint { hash: hex::encode(whole.finalize()), files, dockerfile_hash })
 }
 
 /// With its length before it, so that two fields never look like one.
@@ -69,11 +69,7 @@ pub(super) fn content(path: &Path) -> Result<String, WorkspaceError> {
             count => hasher.update(&buffer[..count]),
         }
     }
-    Ok(hex(hasher))
-}
-
-fn hex(hasher: Sha256) -> String {
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hex::encode(hasher.finalize()))
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ fn render(gate: &Gate) -> Result<String, ReportError> {
         gate.rules.iter().filter(|rule| matches!(rule.state, State::Fail | State::Misconfigured));
     let issue = |rule: &crate::gate::Checked| {
         // The same rule is the same issue in every run, wherever it moves in its file.
-        let hash = Sha256::digest(format!("{}\n{}", rule.title, rule.effective));
-        let fingerprint: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let fingerprint =
+            hex::encode(Sha256::digest(format!("{}\n{}", rule.title, rule.effective)));
         json!({
             "description": visible(&format!("{}: {}", rule.title, reasons(rule))),
             "check_name": format!("breakeven/{}", rule.kind),

@@ -4,6 +4,7 @@
 use crate::decision;
 use crate::model::finding as kinds;
 use crate::model::{Cell, CellKey, Event, Finding, Plan, Sample, State, Status, sample};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Findings about the whole run.
@@ -19,18 +20,23 @@ pub fn run_level(plan: &Plan, events: &[Event]) -> Vec<Finding> {
     let groups = sample::by_cell(events.iter().filter_map(Event::sample));
     let cells: BTreeMap<CellKey, Vec<&Sample>> =
         groups.into_iter().map(|(cell, samples)| (cell.key(), samples)).collect();
-    findings.extend(drifted(events));
-    findings.extend(unlike_itself(plan, events));
-    for samples in cells.values() {
-        findings.extend(hits_come_and_go(samples));
-        let [first, ..] = samples.as_slice() else { continue };
+    let of_cell = |samples: &Vec<&Sample>| {
+        let first = samples.first()?;
         let of_baseline =
             Cell { strategy: plan.baseline.clone(), again: false, ..Cell::clone(&first.cell) };
         let baseline = cells.get(&of_baseline.key());
-        if let Some(baseline) = baseline {
-            findings.extend(export_outweighs_saving(samples, baseline));
-        }
-    }
+        let outweighs = baseline.and_then(|baseline| export_outweighs_saving(samples, baseline));
+        Some([hits_come_and_go(samples), outweighs])
+    };
+    let of_all = || {
+        let (drifted, unlike) = rayon::join(|| drifted(events), || unlike_itself(plan, events));
+        drifted.into_iter().chain(unlike).collect::<Vec<_>>()
+    };
+    let of_cells =
+        || cells.par_iter().filter_map(|(_, samples)| of_cell(samples)).collect::<Vec<_>>();
+    let (of_all, of_cells) = rayon::join(of_all, of_cells);
+    findings.extend(of_all);
+    findings.extend(of_cells.into_iter().flatten().flatten());
     findings
 }
 
@@ -53,16 +59,22 @@ const NUMBERS_LISTED: usize = 100;
 
 /// Trap 14. Samples that are invalid count here: that they are may be the very reason.
 fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
-    // A job may build several times: what the first build did not find, the next one may.
-    let mut seen: BTreeMap<BTreeSet<(u32, &str, u32)>, Vec<u32>> = BTreeMap::new();
+    let mut alike: BTreeMap<usize, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
         if matches!(sample.status, Status::Ok | Status::Invalid) {
-            let content = sample.steps.iter().filter(|step| step.makes_content());
-            let hits = content.filter(|step| step.hit);
-            let hits = hits.map(|step| (step.build, step.stage, step.step)).collect();
-            seen.entry(hits).or_default().push(sample.sample);
+            alike.entry(sample.steps.place()).or_default().push(sample);
         }
     }
+    // A job may build several times: what the first build did not find, the next one may.
+    let mut seen: BTreeMap<BTreeSet<(u32, &str, u32)>, Vec<u32>> = BTreeMap::new();
+    for samples in alike.into_values() {
+        let content = samples[0].steps.iter().filter(|step| step.makes_content());
+        let hits = content.filter(|step| step.hit);
+        let hits = hits.map(|step| (step.build, step.stage, step.step)).collect();
+        let numbers = samples.iter().map(|sample| sample.sample);
+        seen.entry(hits).or_default().extend(numbers);
+    }
+    seen.values_mut().for_each(|numbers| numbers.sort_unstable());
     if seen.len() < 2 {
         return None;
     }
