@@ -1,6 +1,7 @@
 //! What goes wrong outside of ours: a clear message, the right exit code, nothing lost.
 
 use super::harness::{ARTICLE, Bed, SmallDisk, assert_as_before, holdings, not_ok, text};
+use super::lab::{TINY, tiny};
 use breakeven::model::Status;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -208,17 +209,14 @@ fn no_engine_at_all_is_said_before_anything_is_made() {
 fn a_step_that_outlasts_its_limit_is_a_failed_sample_with_the_steps_name() {
     let bed = Bed::new();
     let before = holdings();
-    // Seeding and the application change are quick; the dependency change burns for long.
-    bed.config(ARTICLE);
-    let work = "RUN fixture-work bundle";
-    let dockerfile = bed.path("fixtures/article/Dockerfile");
-    let content = std::fs::read_to_string(&dockerfile).unwrap();
-    let stuck = format!("RUN if grep -q stuck Gemfile; then sleep 60; fi\n{work}");
-    std::fs::write(&dockerfile, content.replace(work, &stuck)).unwrap();
-    let config = ARTICLE.replace(
-        "edits = [{ append = \"Gemfile\", text = \"# {nonce}",
-        "edits = [{ append = \"Gemfile\", text = \"# stuck {nonce}",
-    ) + "\n[limits]\nbuild = \"8s\"\n";
+    // Seeding and the application change are quick; the dependency change takes for ever.
+    let dockerfile = "FROM breakeven-fixture-base:1\nRUN echo SALT > /salt\nCOPY deps /\n\
+                      RUN if grep -q stuck /deps; then sleep 60; fi\nCOPY app /\n";
+    tiny(&bed, &[("Dockerfile", dockerfile), ("deps", "1\n"), ("app", "1\n")]);
+    let config = format!(
+        "{TINY}[change.deps]\nedits = [{{ append = \"deps\", text = \"# stuck {{nonce}}\\n\" }}]\n\
+         [limits]\nbuild = \"5s\"\n"
+    );
     let only = ["--rounds", "1", "--only", "*/*/*/cold/*/*/*"];
     let output = bed.run(&config, &only);
     assert_eq!(output.status.code(), Some(4), "{}", not_ok(&output));
@@ -229,7 +227,7 @@ fn a_step_that_outlasts_its_limit_is_a_failed_sample_with_the_steps_name() {
         } else {
             assert_eq!(sample.status, Status::Failed, "{key}");
             assert!(sample.reason.starts_with("build "), "{key}: {}", sample.reason);
-            assert!(sample.reason.contains("within 8 s"), "{key}: {}", sample.reason);
+            assert!(sample.reason.contains("within 5 s"), "{key}: {}", sample.reason);
             assert_eq!(sample.findings[0].id, "timed-out", "{key}");
         }
     }
