@@ -159,7 +159,8 @@ lane() {
     }; do
         shown=${program##*/}
         shown="${shown%-*}${test:+ $test}"
-        log="$dir/logs/${shown//[^a-z0-9_]/_}"
+        # Two programs are called breakeven; what follows the name tells them apart.
+        log="$dir/logs/${program##*-}${test:+_${test//:/_}}"
         began=$SECONDS
         if "$@" "$program" ${test:+--exact "$test"} >"$log" 2>&1 </dev/null 7<&- 8>&-; then
             printf 'ok %4d s  %s  (lane %s)\n' $((SECONDS - began)) "$shown" "$number"
