@@ -2,9 +2,9 @@
 
 use crate::engine::EngineError;
 use crate::history::HistoryError;
-use crate::run::RunError;
 use crate::run::job::JobError;
 use crate::run::journal::JournalError;
+use crate::run::{AloneError, RunError};
 use std::process::ExitCode;
 
 /// How the command ended. The numbers are a promise; README and `--help` list them.
@@ -73,6 +73,7 @@ pub fn of_run(error: &RunError) -> Exit {
         | RunError::Storage(_)
         | RunError::NothingSupported { .. }
         | RunError::ResetTimedOut { .. }
+        | RunError::Alone(AloneError::Busy { .. })
         | RunError::StillInUse { .. } => Exit::Unavailable,
         RunError::History(error) => of_history(error),
         RunError::Journal(JournalError::NotWritten { .. }) => Exit::Fault,
@@ -84,7 +85,10 @@ pub fn of_run(error: &RunError) -> Exit {
         | RunError::Secret { .. }
         | RunError::SecretInPlan { .. }
         | RunError::UnknownStrategy(_) => Exit::Usage,
-        RunError::Ledger(_) | RunError::Report(_) | RunError::Scratch { .. } => Exit::Fault,
+        RunError::Ledger(_)
+        | RunError::Alone(AloneError::File(_))
+        | RunError::Report(_)
+        | RunError::Scratch { .. } => Exit::Fault,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::event::Ending;
 use crate::model::{Event, Plan};
 use crate::run::journal::{self, Journal};
 use crate::run::resume::{self, Changed};
-use crate::run::{self, Hosts, RunError, difference, interrupt, secrets};
+use crate::run::{self, Alone, Hosts, RunError, difference, interrupt, ledger, secrets};
 use crate::storage::Access;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -75,6 +75,7 @@ pub(super) async fn begin(mut plan: Plan, out: &Path, was: &Was) -> Result<run::
     secrets::keep(&plan)?;
     let cancel = listen()?;
     let (hosts, facts) = open(&plan).await?;
+    let _alone = alone(&plan, &hosts)?;
     plan.facts = facts;
     if !was.facts.is_empty() {
         note(&difference::of_facts(&was.facts, &plan.facts));
@@ -85,6 +86,11 @@ pub(super) async fn begin(mut plan: Plan, out: &Path, was: &Was) -> Result<run::
     }
     let journal = Journal::create(out, &plan).map_err(RunError::from)?;
     conduct(&plan, hosts, (journal, out), &cancel).await
+}
+
+/// Keeps other runs off the engines that this one shares with the user.
+fn alone(plan: &Plan, hosts: &Hosts) -> Result<Alone, CliError> {
+    Ok(Alone::on(&ledger::folder(), &plan.run, hosts).map_err(RunError::from)?)
 }
 
 /// Says what differs.
@@ -119,6 +125,7 @@ fn go_on(dir: &Path, retry_failed: bool) -> Result<Exit, CliError> {
     let outcome = runtime()?.block_on(async {
         let cancel = listen()?;
         let (hosts, facts) = open(&plan).await?;
+        let _alone = alone(&plan, &hosts)?;
         let (machine, engine): (Vec<_>, Vec<_>) = difference::of_facts(&plan.facts, &facts)
             .into_iter()
             .partition(|line| line.starts_with("machine"));

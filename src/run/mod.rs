@@ -1,5 +1,6 @@
 //! Carrying out a plan: rounds of samples, each recorded before the next begins.
 
+mod alone;
 pub mod bench;
 pub mod cleanup;
 pub mod clock;
@@ -32,6 +33,7 @@ mod sites;
 mod source;
 mod stopping;
 
+pub use alone::{Alone, AloneError};
 pub use bench::{Site, Sites, World};
 pub use execute::{Outcome, execute};
 pub use host::host_facts;
@@ -68,6 +70,9 @@ pub enum RunError {
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] ledger::LedgerError),
+    /// Another run measures on the same engine.
+    #[error(transparent)]
+    Alone(#[from] AloneError),
     /// A step of preparing a kept runner.
     #[error(transparent)]
     Job(#[from] job::JobError),
