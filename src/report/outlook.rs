@@ -81,5 +81,11 @@ fn threshold(weighted: &Weighted, saving: &Saving) -> Option<String> {
 fn rounds(weighted: &Weighted, saving: &Saving) -> Option<String> {
     let more = saving.more_rounds?;
     let more = plural(usize::try_from(more).unwrap_or(usize::MAX), "more round");
-    Some(format!("More rounds: about {more} would probably decide on {}.", name(weighted)))
+    // Before there is an interval nothing tells what would decide.
+    Some(match saving.verdict {
+        Verdict::TooFewRounds => {
+            format!("More rounds: {} has no verdict before {more}.", name(weighted))
+        }
+        _ => format!("More rounds: about {more} would probably decide on {}.", name(weighted)),
+    })
 }
