@@ -58,8 +58,7 @@ impl Drop for Alone {
 }
 
 fn taken(folder: &Path, run: &str, engine: &str) -> Result<(PathBuf, File), AloneError> {
-    let digest = Sha256::digest(engine.as_bytes());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = hex::encode(&Sha256::digest(engine)[..8]);
     let path = folder.join(format!("engine-{name}.lock"));
     let failed = |operation| {
         let path = path.clone();
