@@ -11,6 +11,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// What the names of the locks begin and end with.
+const PREFIX: &str = "engine-";
+const SUFFIX: &str = ".lock";
+
 /// Why a run may not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum AloneError {
@@ -57,9 +61,36 @@ impl Drop for Alone {
     }
 }
 
+/// Removes the files of runs that died. They hold nobody up, so that an error is none.
+pub(super) fn forget_dead(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with(PREFIX) || !name.ends_with(SUFFIX) {
+            continue;
+        }
+        let path = entry.path();
+        let dead = OpenOptions::new().write(true).open(&path).ok();
+        if let Some(file) = dead.filter(|file| file.try_lock().is_ok())
+            && is_at(&file, &path)
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Whether the file is the one of this name. Whoever held it may have removed it in between, and
+/// then the lock is on a file that nobody else will find.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (fs::metadata(path), file.metadata()) {
+        (Ok(there), Ok(ours)) => there.ino() == ours.ino(),
+        _ => false,
+    }
+}
+
 fn taken(folder: &Path, run: &str, engine: &str) -> Result<(PathBuf, File), AloneError> {
     let name = hex::encode(&Sha256::digest(engine)[..8]);
-    let path = folder.join(format!("engine-{name}.lock"));
+    let path = folder.join(format!("{PREFIX}{name}{SUFFIX}"));
     let failed = |operation| {
         let path = path.clone();
         move |source: io::Error| LedgerError { operation, path, source }
@@ -79,15 +110,10 @@ fn taken(folder: &Path, run: &str, engine: &str) -> Result<(PathBuf, File), Alon
             }
             Err(TryLockError::Error(source)) => return Err(failed("locking")(source).into()),
         }
-        // Whoever held it may have removed it in between: then the lock is on a file that nobody
-        // else will find.
-        match (fs::metadata(&path), file.metadata()) {
-            (Ok(there), Ok(ours)) if there.ino() == ours.ino() => {
-                file.set_len(0).map_err(failed("writing"))?;
-                file.write_all(run.as_bytes()).map_err(failed("writing"))?;
-                return Ok((path, file));
-            }
-            _ => {}
+        if is_at(&file, &path) {
+            file.set_len(0).map_err(failed("writing"))?;
+            file.write_all(run.as_bytes()).map_err(failed("writing"))?;
+            return Ok((path, file));
         }
     }
 }
@@ -103,10 +129,17 @@ mod tests {
         let first = Alone(vec![taken(folder.path(), "first", engine).unwrap()]);
         let error = taken(folder.path(), "second", engine).unwrap_err().to_string();
         assert!(error.contains("first") && error.contains(engine), "{error}");
-        taken(folder.path(), "second", other).unwrap();
+        drop(Alone(vec![taken(folder.path(), "second", other).unwrap()]));
         drop(first);
-        let _third = Alone(vec![taken(folder.path(), "third", engine).unwrap()]);
+        let third = Alone(vec![taken(folder.path(), "third", engine).unwrap()]);
+        forget_dead(folder.path());
         let error = taken(folder.path(), "fourth", engine).unwrap_err();
         assert!(matches!(error, AloneError::Busy { run, .. } if run == "third"));
+        drop(third);
+        // A process that is killed unlocks its file and removes nothing.
+        drop(taken(folder.path(), "killed", engine).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        forget_dead(folder.path());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! What a killed run left behind, and its removal: `breakeven clean`.
 
+use super::alone;
 use super::ledger::{self, Leftover};
 use super::{RunError, lifecycle};
 use crate::engine::{Engine, SharedEngine, buildah, private};
@@ -31,6 +32,7 @@ pub struct Cleaned {
 pub async fn clean(folder: &Path) -> Result<Vec<Cleaned>, RunError> {
     let mut cleaned = Vec::new();
     let mut in_use = None;
+    alone::forget_dead(folder);
     for leftover in ledger::leftovers(folder)? {
         match clean_one(leftover, false).await {
             Ok(one) => cleaned.push(one),
