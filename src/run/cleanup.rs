@@ -3,9 +3,10 @@
 use super::alone;
 use super::ledger::{self, Leftover};
 use super::{RunError, lifecycle};
-use crate::engine::{Engine, SharedEngine, buildah, private};
+use crate::engine::{Engine, EngineError, Owned, SharedEngine, buildah, private};
 use crate::{registry, storage, workspace};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 /// What was removed of one run.
@@ -57,10 +58,44 @@ pub async fn clean_run(folder: &Path, run: &str, goes_on: bool) -> Result<(), Ru
 /// doing: a copy, for one, is finished although its client is gone.
 async fn wait_for_builder(leftover: &Leftover) {
     let window = leftover.open.as_ref().and_then(|open| open.trace.windows.last());
-    let left = window.map_or(time::Duration::ZERO, |(_, end)| *end - OffsetDateTime::now_utc());
+    let early = ledger::LATE - ledger::GRACE;
+    let left =
+        window.map_or(time::Duration::ZERO, |(_, end)| *end - early - OffsetDateTime::now_utc());
     // Never longer than a moment, even if the clock was set back meanwhile.
     let left = left.clamp(time::Duration::ZERO, ledger::GRACE).unsigned_abs();
     tokio::time::sleep(left).await;
+}
+
+/// Time between two looks at what a session left.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Removes what a session made, until a look finds nothing more: on a busy machine its builder may go
+/// on for longer than it was waited for, and build upon what is being removed. Returns all of it.
+async fn remove_made(engine: &impl Engine, open: &ledger::Open) -> Result<Owned, EngineError> {
+    let mut all = open.owned.clone();
+    let until = Instant::now() + ledger::LATE.unsigned_abs();
+    let mut first = true;
+    loop {
+        let mut found = engine.leftovers(&open.owned, &open.before, &open.trace).await?;
+        let more = std::mem::take(&mut first) || !found.images.is_empty();
+        all.records.extend(found.records.iter().cloned());
+        all.images.extend(found.images.iter().cloned());
+        found.tags.extend(open.owned.tags.iter().cloned());
+        found.images.extend(open.owned.images.iter().cloned());
+        let is_late = Instant::now() > until;
+        match engine.reset(&found, &open.before).await {
+            Err(error) if !is_late && is_built_upon(&error) => {}
+            Err(error) => return Err(error),
+            Ok(()) if is_late || !more => return Ok(all),
+            Ok(()) => {}
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether an image could not be removed since another one came to lie upon it.
+fn is_built_upon(error: &EngineError) -> bool {
+    error.to_string().contains("dependent child")
 }
 
 async fn clean_one(leftover: Leftover, goes_on: bool) -> Result<Cleaned, RunError> {
@@ -75,13 +110,10 @@ async fn clean_one(leftover: Leftover, goes_on: bool) -> Result<Cleaned, RunErro
     }
     if let Some(open) = &leftover.open {
         let engine = SharedEngine::connect(Some(&open.engine)).await?;
-        let mut found = engine.leftovers(&open.owned, &open.before, &open.trace).await?;
-        found.tags.extend(open.owned.tags.iter().cloned());
-        found.images.extend(open.owned.images.iter().cloned());
         let there = engine.snapshot().await?;
+        let found = remove_made(&engine, open).await?;
         cleaned.tags = found.tags.iter().filter(|tag| there.tags.contains_key(*tag)).count();
         cleaned.records = found.records.len();
-        engine.reset(&found, &open.before).await?;
         let left = engine.snapshot().await?;
         cleaned.images = there.images.difference(&left.images).count();
         in_use |= !found.records.is_disjoint(&left.records);
