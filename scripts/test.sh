@@ -163,7 +163,9 @@ lane() {
         log="$dir/logs/${program##*-}${test:+_${test//:/_}}"
         began=$SECONDS
         if "$@" "$program" ${test:+--exact "$test"} >"$log" 2>&1 </dev/null 7<&- 8>&-; then
-            printf 'ok %4d s  %s  (lane %s)\n' $((SECONDS - began)) "$shown" "$number"
+            # What a test wrote beside it is for whoever looks at a failure.
+            printf 'ok %4d s  %s  (lane %s)\n%s\n' \
+                $((SECONDS - began)) "$shown" "$number" "$(grep -E '^(running|test) ' "$log")"
         else
             echo "$shown" >>"$dir/failed"
             printf 'FAILED after %d s: %s (lane %s)\n%s\n' \
