@@ -35,12 +35,14 @@ demo-modern: engine-image build ## exported caches on your engine and on a moder
 
 # The scripts fail where no engine answers or no modern one can be had, so that the engines' tests
 # never go missing in silence.
+# The package comes last: its build without features takes the place of the program that tests run.
 test: setup engine-image ## every test, those against a real engine included
 	scripts/test-tools.sh
 	scripts/daemonless.sh
 	scripts/msrv.sh
 	CARGO="$(CARGO)" scripts/test.sh
 	$(CARGO) test --locked --all-features --doc
+	$(CARGO) package --locked --allow-dirty
 
 bench: setup build ## time our own hot paths and compare with the plain docker commands
 	$(CARGO) bench --locked

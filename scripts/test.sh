@@ -3,7 +3,7 @@
 # many tests compare what is on it before and after. A lane's engine is started for the time of the
 # tests: this machine's dockerd once more, with a storage and a network namespace of its own. The lane's
 # tests run in that namespace too, so that 127.0.0.1 is the same for both. The machine's own engine
-# gives its images and is otherwise left alone. Meanwhile the crate is built from its package alone.
+# gives its images and is otherwise left alone.
 #
 # Where such engines cannot be had (no root, an engine elsewhere or of another version) there is one
 # lane, with the machine's engine; BREAKEVEN_TEST_LANES=1 asks for that. Arguments are texts: only
@@ -174,16 +174,6 @@ lane() {
     done
 }
 
-# The crate as `cargo install` gets it. It takes what the lanes leave of the processors.
-package() {
-    if nice -n 19 "$cargo" package --locked --allow-dirty >"$dir/package" 2>&1; then
-        echo "ok  cargo package after $SECONDS s"
-    else
-        echo "cargo package" >>"$dir/failed"
-        printf 'FAILED: cargo package\n%s\n' "$(<"$dir/package")"
-    fi
-}
-
 main() {
     local count number enter reason passed
     trap clean_up EXIT
@@ -204,10 +194,6 @@ main() {
     queue <"$dir/programs" | in_order | chosen "$@" >"$dir/queue" || die "no test is called so: $*"
     # All lanes read from one place in one file.
     exec 7<"$dir/queue"
-    if (($# == 0)); then
-        package &
-        lanes+=("$!")
-    fi
     # As cargo has it for programs that it runs.
     export CARGO_MANIFEST_DIR=$PWD
     for ((number = 1; number <= count; number++)); do
