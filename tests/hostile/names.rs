@@ -48,6 +48,11 @@ fn a_name_that_means_something_elsewhere_is_refused() {
     }
 }
 
+/// Name of the storage's folder: as bad, and not in the context, where none may be.
+fn store() -> String {
+    format!("store {SHELL}")
+}
+
 /// A project whose texts and folders are as bad as they may be.
 fn project(dir: &Path) -> PathBuf {
     let home = dir.join(format!("home {}", SHELL.replace('/', "")));
@@ -57,11 +62,12 @@ fn project(dir: &Path) -> PathBuf {
     fs::write(context.join("a"), "1").unwrap();
     let bad = toml_text(SHELL);
     let config = format!(
-        "storage = {bad}\n[workload.web]\ncontext = {bad}\nbuild_args = {{ {key} = {bad} }}\n\
+        "storage = {store}\n[workload.web]\ncontext = {bad}\nbuild_args = {{ {key} = {bad} }}\n\
          [change.none]\n[candidate.branch]\n[candidate.main]\n[strategies]\n\
          use = [\"cold\", \"inline\", \"mine\"]\n[strategy.mine]\nsummary = {bad}\n\
          builders = [\"classic\"]\nsteps = [{{ build = \"{{own}}\" }}, {{ push = \"{{own}}\" }}]\n",
         key = serde_json::Value::from(SHELL),
+        store = toml_text(&store()),
     );
     fs::write(home.join("breakeven.toml"), config).unwrap();
     home
@@ -108,7 +114,7 @@ fn named(dir: &Path, name: &str) -> Vec<PathBuf> {
 fn printed_scripts_hand_every_text_to_docker_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let home = project(dir.path());
-    fs::create_dir(home.join(SHELL).join("storage")).unwrap();
+    fs::create_dir_all(home.join(store()).join("storage")).unwrap();
     let bin = stub(dir.path());
     let output = breakeven(&home, &["plan", "--format", "shell"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
