@@ -43,7 +43,7 @@ pub struct SharedEngine {
 }
 
 /// How long the classic builder may take for the step in hand after its client is gone.
-const LAST_STEP: Duration = Duration::from_secs(2);
+const LAST_STEP: Duration = Duration::from_secs(1);
 
 impl SharedEngine {
     /// Connects to the engine at this address, else to the one that the docker client would use
@@ -160,8 +160,7 @@ impl SharedEngine {
     async fn with_last_step(&self, owned: &Owned, before: &Snapshot) -> Result<Owned, EngineError> {
         let (windows, dockerfiles) = (taken(&self.classic), taken(&self.broken_off));
         let broken = windows.iter().filter(|window| window.broken_off);
-        let span = |window: &Window| Some((window.from, window.to? + LAST_STEP));
-        let spans: Vec<_> = broken.filter_map(span).collect();
+        let spans: Vec<_> = broken.filter_map(|window| Some((window.from, window.to?))).collect();
         let mut owned = owned.clone();
         if spans.is_empty() {
             return Ok(owned);
