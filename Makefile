@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: help setup engine-image c-service build demo demo-modern test test-lanes bench lint package msrv dist deb \
+.PHONY: help setup engine-image c-service build demo demo-modern test bench lint package msrv dist deb \
 	image push-image clean
 
 CARGO ?= cargo
@@ -42,11 +42,6 @@ test: setup engine-image ## every test, those against a real engine included
 	$(CARGO) test --locked --all-features --lib --bins --tests
 	$(CARGO) test --locked --all-features --doc
 	$(CARGO) package --locked --allow-dirty
-
-test-lanes: setup engine-image ## the same tests, as many at once as there are processors (scripts/test.sh)
-	scripts/test-tools.sh
-	scripts/daemonless.sh
-	CARGO="$(CARGO)" scripts/test.sh
 
 bench: setup build ## time our own hot paths and compare with the plain docker commands
 	$(CARGO) bench --locked

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What `make test` needs beyond setup.sh: shellcheck, zstd, groff, a browser, ip, the published schemas
-# of CI systems, which exported snippets are held against, and programs of others that read what we
+# What `make test` needs beyond setup.sh: shellcheck, zstd, groff, a browser, the published schemas of
+# CI systems, which exported snippets are held against, and programs of others that read what we
 # write. Safe to run as often as you like.
 set -euo pipefail
 
@@ -27,8 +27,6 @@ ensure_packages() {
     have groff || missing+=(groff-base)
     # The report's page is looked at in a real browser.
     have chromium || missing+=(chromium)
-    # Each of the engines that tests are given has a network of its own.
-    have ip || missing+=(iproute2)
     can_make_venv || missing+=(python3-venv)
     ((${#missing[@]})) || return 0
     can_install || die "missing on this machine: ${missing[*]} (Debian's package names)" \

@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     output::show_model(&model, &args.run_dir)?;
     written?;
     more(args, &model)?;
-    // The process ends now. To give back a million samples one by one would take longer than to show them.
+    // The process ends now. To give back a million samples one by one takes longer than to show them.
     std::mem::forget(model);
     std::mem::forget(published);
     Ok(Exit::Done)

@@ -128,6 +128,11 @@ fn says_full(text: &str) -> bool {
 }
 
 impl EngineError {
+    /// Whether an image could not be removed since another one came to lie upon it.
+    pub(crate) fn is_built_upon(&self) -> bool {
+        matches!(self, Self::Failed { cause, .. } if cause.contains("dependent child"))
+    }
+
     /// A failure that was for want of room says so.
     fn noticing_full(self) -> Self {
         match self {

@@ -58,9 +58,7 @@ pub async fn clean_run(folder: &Path, run: &str, goes_on: bool) -> Result<(), Ru
 /// doing: a copy, for one, is finished although its client is gone.
 async fn wait_for_builder(leftover: &Leftover) {
     let window = leftover.open.as_ref().and_then(|open| open.trace.windows.last());
-    let early = ledger::LATE - ledger::GRACE;
-    let left =
-        window.map_or(time::Duration::ZERO, |(_, end)| *end - early - OffsetDateTime::now_utc());
+    let left = window.map_or(time::Duration::ZERO, |(_, end)| *end - OffsetDateTime::now_utc());
     // Never longer than a moment, even if the clock was set back meanwhile.
     let left = left.clamp(time::Duration::ZERO, ledger::GRACE).unsigned_abs();
     tokio::time::sleep(left).await;
@@ -69,11 +67,11 @@ async fn wait_for_builder(leftover: &Leftover) {
 /// Time between two looks at what a session left.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Removes what a session made, until a look finds nothing more: on a busy machine its builder may go
-/// on for longer than it was waited for, and build upon what is being removed. Returns all of it.
+/// Removes what a session made, until a look finds nothing more: on a busy machine what its builder
+/// made last is listed late, and lies upon what is being removed. Returns all of it.
 async fn remove_made(engine: &impl Engine, open: &ledger::Open) -> Result<Owned, EngineError> {
     let mut all = open.owned.clone();
-    let until = Instant::now() + ledger::LATE.unsigned_abs();
+    let until = Instant::now() + ledger::GRACE.unsigned_abs();
     let mut first = true;
     loop {
         let mut found = engine.leftovers(&open.owned, &open.before, &open.trace).await?;
@@ -84,18 +82,13 @@ async fn remove_made(engine: &impl Engine, open: &ledger::Open) -> Result<Owned,
         found.images.extend(open.owned.images.iter().cloned());
         let is_late = Instant::now() > until;
         match engine.reset(&found, &open.before).await {
-            Err(error) if !is_late && is_built_upon(&error) => {}
+            Err(error) if !is_late && error.is_built_upon() => {}
             Err(error) => return Err(error),
             Ok(()) if is_late || !more => return Ok(all),
             Ok(()) => {}
         }
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// Whether an image could not be removed since another one came to lie upon it.
-fn is_built_upon(error: &EngineError) -> bool {
-    error.to_string().contains("dependent child")
 }
 
 async fn clean_one(leftover: Leftover, goes_on: bool) -> Result<Cleaned, RunError> {

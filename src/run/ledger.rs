@@ -72,11 +72,8 @@ pub struct Open {
     pub trace: Trace,
 }
 
-/// How long after the last sign of life a builder is given to finish what it was doing.
+/// How long after the last sign of life a builder may still have finished what it was doing.
 pub(super) const GRACE: time::Duration = time::Duration::seconds(3);
-
-/// How long after it what a builder made is still the run's: on a busy machine it needs longer.
-pub(super) const LATE: time::Duration = time::Duration::seconds(10);
 
 /// The ledger of a living run. Its lock is held until it is dropped.
 #[derive(Debug)]
@@ -335,7 +332,7 @@ fn read_lines<'a>(
                     owned: Owned::default(),
                     before,
                     trace: Trace {
-                        windows: vec![(began, alive_until.max(began) + LATE)],
+                        windows: vec![(began, alive_until.max(began) + GRACE)],
                         dockerfiles: Vec::new(),
                     },
                 });
@@ -343,11 +340,11 @@ fn read_lines<'a>(
             (Line::SetBack { from, to }, Some(open)) => {
                 let (Some(from), Some(to)) = (moment(from), moment(to)) else { continue };
                 if let Some((_, until)) = open.trace.windows.last_mut() {
-                    *until = from + LATE;
+                    *until = from + GRACE;
                 }
                 // As it is known to a second.
                 let since = to - time::Duration::seconds(1);
-                open.trace.windows.push((since, alive_until.max(since) + LATE));
+                open.trace.windows.push((since, alive_until.max(since) + GRACE));
             }
             (Line::Tag(tag), Some(open)) => {
                 open.owned.tags.insert(tag);

@@ -37,8 +37,8 @@ pub struct Entry {
 }
 
 /// Everything of a context that this builder is sent, sorted by name within each folder, a folder
-/// before what it holds. Run directories of this context are left out. A folder that is itself ignored is absent even if a file in it is sent,
-/// as in the docker client's archive.
+/// before what it holds. Run directories of this context are left out. A folder that is itself
+/// ignored is absent even if a file in it is sent, as in the docker client's archive.
 pub fn walk(
     context: &Path,
     dockerfile: &Path,

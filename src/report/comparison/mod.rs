@@ -242,8 +242,8 @@ fn legend(comparison: &Comparison) -> String {
     };
     format!(
         "difference: mean of NEW minus mean of BASE, + is slower; rounds of two runs cannot be \
-         paired.{together} faster, slower: the whole interval lies beyond the smallest difference that matters. no difference \
-         shown: it does not, which is no proof that there is none. Runs at two moments: what the \
+         paired.{together} faster, slower: the whole interval lies beyond the smallest difference \
+         that matters. no difference shown: it does not, which is no proof that there is none. Runs at two moments: what the \
          machine did in between is in the difference. n: rounds that count. n/a: not measured."
     )
 }
