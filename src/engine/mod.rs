@@ -407,7 +407,7 @@ pub trait Engine: Send + Sync {
 
     /// What a killed run has made beyond what it could note down, ready to be given to
     /// [`Engine::reset`]: images that are not in `before`, have no tag, were created in a window
-    /// and either stem from an owned image or are what an instruction of our Dockerfiles makes;
+    /// (or restored from an owned image, whose time they have) and either stem from an owned image or are what an instruction of our Dockerfiles makes;
     /// and build cache records that were created in a window and are not in `before`.
     async fn leftovers(
         &self,

@@ -130,3 +130,42 @@ async fn a_users_concurrent_build_that_shares_later_instructions_is_not_taken() 
     }
     rig.reset().await.unwrap();
 }
+
+/// The classic builder gives an image that it restores from a cache source the time of the source's
+/// layer: here from before our window, like a seed that is pulled in a later session.
+#[tokio::test]
+async fn what_the_killed_run_restored_from_a_cache_source_is_found_although_it_is_older() {
+    let rig = Rig::new("restored").await;
+    let context = rig.context_with(&two_stages());
+    let dockerfile = std::fs::read_to_string(context.join("Dockerfile")).unwrap();
+    let seed = rig.image("seed");
+    rig.build(Builder::Classic, &context, &seed, &[]).await.unwrap();
+    let archive = rig.dir.path().join("seed.tar");
+    docker(&["save", "-o", archive.to_str().unwrap(), &seed.to_string()]);
+    rig.reset().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+
+    let from = OffsetDateTime::now_utc();
+    let before = rig.engine.snapshot().await.unwrap();
+    docker(&["load", "-i", archive.to_str().unwrap()]);
+    let (ours, sources) = (rig.image("ours"), [seed.clone()]);
+    let built = rig.build(Builder::Classic, &context, &ours, &sources).await.unwrap();
+    assert!(built.steps.last().unwrap().hit, "{:?}", built.steps);
+    docker(&["rmi", "--no-prune", &ours.to_string()]);
+    let window = (from, OffsetDateTime::now_utc());
+    let trace = Trace { windows: vec![window], dockerfiles: vec![dockerfile] };
+    let owned = Owned { tags: [seed.to_string()].into(), ..Owned::default() };
+    let found = rig.engine.leftovers(&owned, &before, &trace).await.unwrap();
+    let restored = new_untagged(&rig, " in /made").await;
+    assert!(restored.len() >= 2, "{restored:?}");
+    for id in &restored {
+        assert!(found.images.contains(id), "{id}: {found:?}");
+    }
+    // It is known by the source alone.
+    let nobody = rig.engine.leftovers(&Owned::default(), &before, &trace).await.unwrap();
+    assert!(restored.iter().all(|id| !nobody.images.contains(id)), "{nobody:?}");
+
+    let all = Owned { tags: owned.tags, images: found.images, records: found.records };
+    rig.engine.reset(&all, &before).await.unwrap();
+    assert_eq!(rig.engine.snapshot().await.unwrap().images, before.images);
+}

@@ -4,7 +4,7 @@ use super::Upkeep;
 use super::listed::{resolve, tags};
 use crate::engine::instructions::{self, Instruction};
 use crate::engine::{EngineError, Owned, Snapshot, Trace};
-use bollard::models::ImageSummary;
+use bollard::models::{ImageHistoryResponseItem, ImageSummary};
 use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
@@ -18,17 +18,17 @@ impl Upkeep<'_> {
         let (images, records) = tokio::join!(self.images(), self.records());
         let images = images?;
         let instructions = instructions::of(&trace.dockerfiles);
-        let candidates: Vec<&ImageSummary> = images
+        let (mut candidates, earlier): (Vec<&ImageSummary>, Vec<_>) = images
             .iter()
             .filter(|image| !before.images.contains(&image.id) && tags(image).next().is_none())
-            .filter(|image| {
+            .partition(|image| {
                 // Whole seconds only: the second in which a build began counts.
                 let created = OffsetDateTime::from_unix_timestamp(image.created);
                 created.is_ok_and(|at| {
                     trace.covers(at) || trace.covers(at + time::Duration::milliseconds(999))
                 })
-            })
-            .collect();
+            });
+        candidates.extend(self.restored(earlier, &images, owned).await?);
         let mut ours: BTreeSet<String> = owned
             .images
             .iter()
@@ -85,6 +85,42 @@ impl Upkeep<'_> {
         Ok(Owned { tags: BTreeSet::new(), images: found, records })
     }
 
+    /// Those that the classic builder restored from one of our cache sources: such an image says
+    /// that it was created when the source's layer was, which can be any time ago.
+    async fn restored<'a>(
+        &self,
+        earlier: Vec<&'a ImageSummary>,
+        images: &[ImageSummary],
+        owned: &Owned,
+    ) -> Result<Vec<&'a ImageSummary>, EngineError> {
+        let built: Vec<_> = earlier.into_iter().filter(|one| !one.parent_id.is_empty()).collect();
+        if built.is_empty() {
+            return Ok(built);
+        }
+        let mut layers = BTreeSet::new();
+        for source in images.iter().filter(|one| tags(one).any(|tag| owned.tags.contains(tag))) {
+            let history = self.history(&source.id).await?;
+            layers.extend(history.into_iter().map(|layer| (layer.created, layer.created_by)));
+        }
+        let mut restored = Vec::new();
+        for image in built {
+            let newest = self.history(&image.id).await?.into_iter().next();
+            if newest.is_some_and(|layer| layers.contains(&(layer.created, layer.created_by))) {
+                restored.push(image);
+            }
+        }
+        Ok(restored)
+    }
+
+    /// An image's layers, the newest first; none if it is gone since it was listed.
+    async fn history(&self, id: &str) -> Result<Vec<ImageHistoryResponseItem>, EngineError> {
+        let history = self.docker.image_history(id).await;
+        match history.map_err(|error| self.failure("inspect", id, error)) {
+            Err(EngineError::NotFound { .. }) => Ok(Vec::new()),
+            known => known,
+        }
+    }
+
     /// Whether an image begins as one of our stages begins. One instruction in common is not
     /// enough: many Dockerfiles end in the same COPY or CMD.
     ///
@@ -95,26 +131,20 @@ impl Upkeep<'_> {
         image: &ImageSummary,
         instructions: &[Instruction],
     ) -> Result<bool, EngineError> {
-        let history = self.docker.image_history(&image.id).await;
-        match history.map_err(|error| self.failure("inspect", &image.id, error)) {
-            Ok(history) if image.parent_id.is_empty() => {
-                let steps: Vec<&str> = history
-                    .iter()
-                    .take_while(|layer| layer.comment.contains("buildkit"))
-                    .map(|layer| layer.created_by.as_str())
-                    .collect();
-                let ours = |step: &&str| instructions::made(instructions, step, false);
-                Ok(steps.iter().all(ours)
-                    && steps
-                        .last()
-                        .is_some_and(|step| instructions::made(instructions, step, true)))
-            }
-            Ok(history) => Ok(history
-                .first()
-                .is_some_and(|newest| instructions::made(instructions, &newest.created_by, true))),
-            // Gone since it was listed.
-            Err(EngineError::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error),
+        let history = self.history(&image.id).await?;
+        if !image.parent_id.is_empty() {
+            let newest = history.first();
+            return Ok(newest
+                .is_some_and(|newest| instructions::made(instructions, &newest.created_by, true)));
         }
+        let steps: Vec<&str> = history
+            .iter()
+            .take_while(|layer| layer.comment.contains("buildkit"))
+            .map(|layer| layer.created_by.as_str())
+            .collect();
+        let ours = |step: &&str| instructions::made(instructions, step, false);
+        let first = steps.last();
+        Ok(steps.iter().all(ours)
+            && first.is_some_and(|step| instructions::made(instructions, step, true)))
     }
 }
