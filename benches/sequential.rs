@@ -47,7 +47,7 @@ impl Result {
 
 /// Ten rounds, then one Student t interval of 95 % for each strategy.
 fn fixed(setting: &Setting, t: f64, number: u64) -> Ended {
-    simulation::until(&Setting { most: FIXED, ..*setting }, SEED, number, |round, savings| {
+    simulation::until(&Setting { most: FIXED, ..*setting }, SEED, number, |round, savings, _| {
         let n = round as f64;
         let interval = |numbers: &Vec<f64>| {
             let mean = numbers.iter().sum::<f64>() / n;

@@ -4,8 +4,8 @@
 //! the two is noise and order, and nothing else; a saving of that size is not told from it.
 
 use super::drift::FALSE_ALARM;
-use super::joint::Joint;
-use super::pairing::{Measured, pair};
+use super::joint::{ByRound, Joint};
+use super::pairing::{Measured, Scope, pair};
 use super::sentence::{quoted, range, rounds, seconds};
 use super::{Decider, Decision, Verdict, Weighted};
 use crate::model::plan::AGAIN_ROUNDS;
@@ -146,6 +146,25 @@ impl Resolution {
         }
         sentences
     }
+}
+
+/// The baseline's cell and its A/A cell by round: what a scope's numbers differ by where nothing but
+/// noise makes it. `weights` are those of the cells that a number is the sum of: a sum of several
+/// jobs varies less than one of them. `None` where the scope has no A/A cell.
+pub(super) fn noise_of(
+    plan: &Plan,
+    measured: &Measured<'_>,
+    scope: &Scope,
+    weights: impl IntoIterator<Item = f64>,
+) -> Option<ByRound<2>> {
+    let of_scope = |cell: &&Cell| {
+        (&cell.workload, &cell.link, &cell.engine) == (&scope.workload, &scope.link, &scope.engine)
+    };
+    let again = plan.again.iter().find(of_scope)?;
+    let cell = Cell { again: false, ..again.clone() };
+    let factor = weights.into_iter().map(|weight| weight * weight).sum::<f64>().sqrt();
+    let pairs = pair(&measured.totals(&cell), &measured.totals(again));
+    Some(pairs.into_iter().map(|(round, both)| (round, both.map(|x| factor * x))).collect())
 }
 
 /// What a scope's A/A cell shows, in sentences; none where it has none.

@@ -375,10 +375,12 @@ impl<'a> Decider<'a> {
         let carrying = contenders.iter().filter(|one| !one.is_baseline());
         let dearest = shares::dearest(carrying.map(|one| one.parts.as_slice()));
         let pairs: Vec<ByRound<2>> = contenders.par_iter().map(Contender::complete_pairs).collect();
+        let noise = again::noise_of(self.plan, &self.measured, scope, mix.values().copied());
         let of = |(at, one): (usize, &Contender)| {
             let others = pairs.iter().zip(&contenders).enumerate();
             let others = others.filter(|(other, (_, one))| *other != at && !one.is_baseline());
-            let others: Vec<ByRound<2>> = others.map(|(_, (pairs, _))| pairs.clone()).collect();
+            let others = others.map(|(_, (pairs, _))| pairs.clone());
+            let others: Vec<ByRound<2>> = others.chain(noise.clone()).collect();
             one.weighted(scope, self, &others, dearest.as_deref())
         };
         contenders.par_iter().enumerate().map(of).collect()
@@ -441,7 +443,8 @@ impl<'a> Decider<'a> {
         };
         let is_other = |other: &&&Cell| **other != cell && other.strategy != self.plan.baseline;
         let others = group.iter().filter(is_other).filter_map(|other| pairs(other));
-        let others: Vec<ByRound<2>> = others.map(|(pairs, _)| pairs).collect();
+        let noise = again::noise_of(self.plan, &self.measured, scope, [1.0]);
+        let others: Vec<ByRound<2>> = others.map(|(pairs, _)| pairs).chain(noise).collect();
         looks.saving(self.plan, &own, &others, against)
     }
 }

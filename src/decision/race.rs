@@ -2,6 +2,7 @@
 //! Pure: the same samples give the same answer, so that a run that is resumed decides as one that
 //! was never stopped.
 
+use super::again;
 use super::joint::ByRound;
 use super::looks::Looks;
 use super::pairing::{Measured, Scope, baseline_for, competitors};
@@ -100,6 +101,7 @@ impl Race {
             })
             .collect();
         let pairs: Vec<ByRound<2>> = contenders.iter().map(Contender::complete_pairs).collect();
+        let noise = again::noise_of(plan, measured, scope, mix.values().copied());
         let runner = |(at, contender): (usize, &Contender)| {
             let (strategy, builder) = contender.competitor.clone();
             let others = pairs
@@ -108,7 +110,8 @@ impl Race {
                 .filter(|(other, _)| *other != at && !contenders[*other].is_baseline());
             let against = contender.baseline.as_ref().filter(|_| !contender.is_baseline());
             let saving = against.and_then(|(_, against)| {
-                self.looks.saving(plan, &pairs[at], others.map(|(_, one)| one), *against)
+                let others = others.map(|(_, one)| one).chain(&noise);
+                self.looks.saving(plan, &pairs[at], others, *against)
             });
             Runner {
                 times: contender.complete_times(),

@@ -17,8 +17,8 @@
 //!   variance this is an approximation: a tenth of the error is kept back for it, and
 //!   `benches/sequential.rs` holds what comes of it.
 //! - **Few rounds, several strategies.** Three savings tell little about their own spread. It is
-//!   moderated by that of the other strategies of the same look, which count as up to
-//!   [`MOST_BORROWED`] further rounds (Smyth, "Linear Models and Empirical Bayes Methods for Assessing
+//!   moderated by that of the other strategies of the same look and of the A/A cell, which count as
+//!   up to [`MOST_BORROWED`] further rounds (Smyth, "Linear Models and Empirical Bayes Methods for Assessing
 //!   Differential Expression in Microarray Experiments", Statistical Applications in Genetics and
 //!   Molecular Biology 3, 2004; there the number is estimated, which needs thousands of variances).
 //! - **Slow jobs that were not seen.** Three rounds of steady jobs do not show that one job in ten

@@ -10,6 +10,10 @@ fn with_again() -> Plan {
     Plan { again: vec![again], ..plan(&PULL) }
 }
 
+fn plan_without(plan: &Plan) -> Plan {
+    Plan { again: Vec::new(), ..plan.clone() }
+}
+
 /// One sample of every cell in every round, A/A cells included.
 fn measured(plan: &Plan, rounds: u32, seconds: impl Fn(&Cell, u32) -> f64) -> Vec<Sample> {
     let mut cells = plan.cells.clone();
@@ -45,10 +49,55 @@ fn the_again_cell_is_no_competitor_and_changes_no_verdict() {
     let all = measured(&plan, 8, typical);
     let without: Vec<Sample> = all.iter().filter(|sample| !sample.cell.again).cloned().collect();
     let with = decide(&plan, &all);
-    let plain = decide(&Plan { again: Vec::new(), ..plan.clone() }, &without);
+    let plain = decide(&plan_without(&plan), &without);
     assert_eq!((&with.groups, &with.weighted), (&plain.groups, &plain.weighted));
     assert_eq!(plain.resolution, []);
     assert_eq!(winners(&with).len(), 1);
+}
+
+/// Three savings tell little about their spread, which the A/A cell's is added to.
+#[test]
+fn the_again_cell_tells_an_adaptive_run_something_about_the_spread() {
+    let plan = Plan { adaptive: true, ..with_again() };
+    let width = |plan: &Plan, again_noise: f64| {
+        let seconds = |cell: &Cell, round| {
+            let twin = if cell.again { again_noise * noise(cell, round) } else { 0.0 };
+            typical(cell, round) + twin
+        };
+        let decision = decide(plan, &measured(plan, 3, seconds));
+        let mix = over_mix(&decision, "pull").saving.as_ref().unwrap().seconds;
+        let app = decision.groups.iter().find(|group| group.change == "app").unwrap();
+        let row = app.rows.iter().find(|row| row.strategy == "pull").unwrap();
+        let one = row.saving.as_ref().unwrap().seconds;
+        [mix, one].map(|saving| saving.high - saving.low)
+    };
+    let without = width(&plan_without(&plan), 0.0);
+    let (quiet, loud) = (width(&plan, 0.0), width(&plan, 40.0));
+    for at in 0..2 {
+        assert!(quiet[at] < without[at], "{quiet:?} {without:?}");
+        assert!(loud[at] > without[at], "{loud:?} {without:?}");
+    }
+}
+
+#[test]
+fn noise_over_a_mix_is_less_than_that_of_one_cell() {
+    let plan = with_again();
+    let samples = measured(&plan, 3, typical);
+    let measured = Measured::new(&samples);
+    let scope = Scope::all(&plan).pop_first().unwrap();
+    let of = |weights: &[f64]| {
+        super::super::again::noise_of(&plan, &measured, &scope, weights.iter().copied()).unwrap()
+    };
+    let (one, four) = (of(&[1.0]), of(&[0.25; 4]));
+    assert_eq!(one.len(), 3);
+    for (round, [once, again]) in &one {
+        assert!((four[round][0] - 0.5 * once).abs() < 1e-9);
+        assert!((four[round][1] - 0.5 * again).abs() < 1e-9);
+    }
+    assert_eq!(
+        super::super::again::noise_of(&plan_without(&plan), &measured, &scope, [1.0]),
+        None
+    );
 }
 
 #[test]

@@ -99,13 +99,14 @@ pub struct Ended {
 
 /// One run that stops by itself. Runs of the same seed and setting differ by their number.
 pub fn run(setting: &Setting, bounds: &Bounds, seed: u64, number: u64) -> Ended {
-    until(setting, seed, number, |round, savings| {
+    until(setting, seed, number, |round, savings, noise| {
         if round < FIRST_LOOK {
             return None;
         }
         let interval = |at: usize| {
             let others = (0..savings.len()).filter(|other| *other != at);
-            let companions: Vec<Vec<f64>> = others.map(|other| savings[other].clone()).collect();
+            let others = others.map(|other| savings[other].clone());
+            let companions: Vec<Vec<f64>> = others.chain([noise.to_vec()]).collect();
             bounds.mean(&savings[at], &companions).map(|mean| (mean.low, mean.high))
         };
         (0..savings.len()).map(interval).collect()
@@ -113,29 +114,33 @@ pub fn run(setting: &Setting, bounds: &Bounds, seed: u64, number: u64) -> Ended 
 }
 
 /// One run, which ends as soon as every verdict is settled by the intervals that `look` gives after
-/// a round, if it looks.
+/// a round, if it looks: at the savings of every strategy, and at what the baseline's A/A cell takes
+/// less than the baseline.
 pub fn until(
     setting: &Setting,
     seed: u64,
     number: u64,
-    mut look: impl FnMut(usize, &[Vec<f64>]) -> Option<Vec<(f64, f64)>>,
+    mut look: impl FnMut(usize, &[Vec<f64>], &[f64]) -> Option<Vec<(f64, f64)>>,
 ) -> Ended {
     let Setting { shape, noise, difference, strategies, most } = *setting;
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(number);
     let mut random = Random(generator);
     let mut savings: Vec<Vec<f64>> = vec![Vec::new(); strategies];
+    let mut noise_of_baseline = Vec::new();
     let (mut baseline, mut mood) = (0.0, 0.0);
     let mut ended = Ended::default();
     for round in 1..=most {
         let of_round = shape.round(round);
         mood += of_round;
-        let theirs = (1.0 + difference) * of_round * shape.job(&mut random, noise);
+        let usual = (1.0 + difference) * of_round;
+        let theirs = usual * shape.job(&mut random, noise);
         baseline += theirs;
         for savings in &mut savings {
             savings.push(theirs - of_round * shape.job(&mut random, noise));
         }
-        let Some(intervals) = look(round, &savings) else { continue };
+        noise_of_baseline.push(theirs - usual * shape.job(&mut random, noise));
+        let Some(intervals) = look(round, &savings, &noise_of_baseline) else { continue };
         let n = round as f64;
         let (truth, matters) = (difference * mood / n, RELEVANT * (1.0 + difference) * mood / n);
         let seen = RELEVANT * baseline / n;
