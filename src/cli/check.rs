@@ -5,6 +5,7 @@ use super::{CliError, compare, output, runtime};
 use crate::gate::{self, Baseline, Evidence, Gate, Rules, State};
 use crate::report;
 use crate::report::gate::{OUTPUTS, Output, Target};
+use crate::run::comparable::NotComparable;
 use crate::run::{Published, RunError, RunSource};
 use crate::secret::redacted;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -22,7 +23,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", default_value = "rules.toml")]
     rules: PathBuf,
     /// What `regression` compares with, in place of what the file names: a run directory, or
-    /// `PLACE#RUN`, `PLACE#last` or `PLACE#last:N` of a history.
+    /// `PLACE#RUN`, `PLACE#last` (before this run) or `PLACE#last:N` (so many before it together) of
+    /// a history.
     #[arg(long, value_name = "RUN")]
     baseline: Option<PathBuf>,
     #[command(flatten)]
@@ -107,8 +109,17 @@ fn baselines(
         }
         let Ok(base) = which.0.to_string_lossy().parse::<RunSource>();
         let baseline = match compare::between(&base, (run, published), which.1) {
+            // It would pass, always.
+            Ok(comparison) if comparison.base.run == comparison.new.run => {
+                Baseline::Unreadable(format!("{base} is the run itself; name an earlier one"))
+            }
             Ok(comparison) => Baseline::Compared(Box::new(comparison)),
-            Err(CliError::NotComparable(error)) => Baseline::NotComparable(error.differences),
+            Err(CliError::NotComparable(NotComparable::Conditions { differences, .. })) => {
+                Baseline::NotComparable(differences)
+            }
+            Err(CliError::NotComparable(NotComparable::TooFew { why, .. })) => {
+                Baseline::TooFew(why)
+            }
             Err(error @ (CliError::Run(_) | CliError::Usage(_))) => {
                 Baseline::Unreadable(error.to_string())
             }

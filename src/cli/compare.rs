@@ -5,15 +5,15 @@ use super::{CliError, output, runtime};
 use crate::compare::{self, Side};
 use crate::report::comparison::{COMPARISON_FORMATS, ComparisonFormat, comparison_format};
 use crate::run::comparable::{self, NotComparable};
-use crate::run::{self, Earlier, Published, RunError, RunSource, Which};
+use crate::run::{self, Earlier, Published, RunError, RunSource, TooFew, Which};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// Compares two runs cell by cell: what takes longer now, what takes less, and which verdicts are
 /// others.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run that is compared with: a directory, or `PLACE#RUN`, `PLACE#last` or `PLACE#last:N` of
-    /// a history.
+    /// The run that is compared with: a directory, or `PLACE#RUN`, `PLACE#last` (before NEW) or
+    /// `PLACE#last:N` (so many before NEW together) of a history.
     base: RunSource,
     /// The run that is compared: a directory, or `PLACE#RUN` or `PLACE#last` of a history.
     new: RunSource,
@@ -52,11 +52,16 @@ pub(super) fn between(
     if let RunSource::History { place, which: Which::LastOf(count) } = base {
         return with_last((place, *count), (base, new), published, across);
     }
-    let earlier = runtime()?.block_on(base.read())?;
+    let Some(earlier) = runtime()?.block_on(base.read_before(published))? else {
+        let why = vec!["no run of that history started before it".to_owned()];
+        return Err(
+            NotComparable::TooFew { base: base.to_string(), new: new.to_string(), why }.into()
+        );
+    };
     let sides = [side(&earlier), side(published)];
     let found = comparable::differences(&sides[0], &sides[1]);
     if !found.breaking.is_empty() && !across {
-        return Err(NotComparable {
+        return Err(NotComparable::Conditions {
             base: base.to_string(),
             new: new.to_string(),
             differences: found.breaking,
@@ -78,11 +83,20 @@ fn with_last(
     published: &Published,
     across: bool,
 ) -> Result<compare::Comparison, CliError> {
+    if count < compare::RUNS {
+        return Err(CliError::Usage(format!(
+            "{base} asks for {count}, and from fewer than {0} earlier runs nothing can be said. Ask \
+             for {0} or more, or for one: `{place}#last`",
+            compare::RUNS
+        )));
+    }
     let found = runtime()?.block_on(run::earlier(place, count, published, across))?;
-    let Earlier { runs, across, notes } = found.map_err(|differences| NotComparable {
-        base: base.to_string(),
-        new: new.to_string(),
-        differences,
+    let Earlier { runs, across, notes } = found.map_err(|few| {
+        let (base, new) = (base.to_string(), new.to_string());
+        match few {
+            TooFew { why, enough_across: false } => NotComparable::TooFew { base, new, why },
+            TooFew { why: differences, .. } => NotComparable::Conditions { base, new, differences },
+        }
     })?;
     let comparison = compare::against(&runs, side(published), place, across, notes);
     if comparison.cells.is_empty() {

@@ -111,6 +111,7 @@ fn of_history(error: &HistoryError) -> Exit {
         HistoryError::Address(_)
         | HistoryError::Place { .. }
         | HistoryError::NotKept { .. }
+        | HistoryError::Several { .. }
         | HistoryError::NoRun { .. } => Exit::Usage,
     }
 }

@@ -139,6 +139,8 @@ pub enum Baseline {
     Compared(Box<Comparison>),
     /// It was measured under other conditions.
     NotComparable(Vec<String>),
+    /// The history has not enough runs before it, yet.
+    TooFew(Vec<String>),
     /// There is none that can be read.
     Unreadable(String),
 }

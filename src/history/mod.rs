@@ -66,6 +66,15 @@ pub enum HistoryError {
         /// Why not.
         cause: String,
     },
+    /// Several runs were named where one is needed.
+    #[error(
+        "{named} names several runs, which only a run's baseline can be. Name one: `PLACE#RUN` or \
+         `PLACE#last`"
+    )]
+    Several {
+        /// What was named.
+        named: String,
+    },
     /// There is no such run.
     #[error("there is no run {run} in {address}. `breakeven history` lists what there is")]
     NoRun {

@@ -9,21 +9,38 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Why two runs are not compared.
+/// Why a run is not compared with another one, or with earlier ones.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{new} cannot be compared with {base}:\n  {}\nMeasure under what {base} was measured under \
-     (`breakeven repeat` does that, with the plan of a run directory), or add --across: then they \
-     are compared all the same, and a difference is one of all this together",
-    differences.join("\n  ")
-)]
-pub struct NotComparable {
-    /// The run that is compared with, as it was named.
-    pub base: String,
-    /// The run that is compared, as it was named.
-    pub new: String,
-    /// What differs, a line each.
-    pub differences: Vec<String>,
+pub enum NotComparable {
+    /// They were measured under other conditions.
+    #[error(
+        "{new} cannot be compared with {base}:\n  {}\nMeasure under what {base} was measured under \
+         (`breakeven repeat` does that, with the plan of a run directory), or add --across: then \
+         they are compared all the same, and a difference is one of all this together",
+        differences.join("\n  ")
+    )]
+    Conditions {
+        /// The run that is compared with, as it was named.
+        base: String,
+        /// The run that is compared, as it was named.
+        new: String,
+        /// What differs, a line each.
+        differences: Vec<String>,
+    },
+    /// The history has not enough runs before it, yet.
+    #[error(
+        "{new} cannot be compared with {base}:\n  {}\nEvery run that is written into the history \
+         (`breakeven run`, `breakeven history add`) is one more",
+        why.join("\n  ")
+    )]
+    TooFew {
+        /// The runs that are compared with, as they were named.
+        base: String,
+        /// The run that is compared, as it was named.
+        new: String,
+        /// How many there are.
+        why: Vec<String>,
+    },
 }
 
 /// A measured rate that is further than this share from the other run's makes another link: each of

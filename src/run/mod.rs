@@ -41,7 +41,7 @@ pub use keep::{KeptRun, keep};
 pub use lifecycle::{Hosts, conduct, scratch};
 pub use line::Line;
 pub use publish::{Published, decided, publish, recorded};
-pub use source::{Earlier, RunSource, Which, earlier, history_address};
+pub use source::{Earlier, RunSource, TooFew, Which, earlier, history_address};
 
 use std::io;
 use std::path::{Path, PathBuf};

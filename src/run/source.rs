@@ -6,6 +6,7 @@ use crate::compare;
 use crate::config::{self, Overrides};
 use crate::history::{History, HistoryError, Loaded};
 use crate::model::Event;
+use crate::report::text::plural;
 use crate::storage::Access;
 use crate::storage::address::Address;
 use crate::trend::{self, Summary};
@@ -43,15 +44,16 @@ pub enum Which {
 
 impl RunSource {
     /// Reads its journal and decides. Nothing is written but, where it has to be brought up to
-    /// date, the index of a history. Of several runs, the last one.
+    /// date, the index of a history. Several runs are refused: they are no run.
     pub async fn read(&self) -> Result<Published, RunError> {
-        let (history, loaded, which) = match self {
+        let (place, which) = match self {
             Self::Directory(dir) => return recorded(dir),
-            Self::History { place, which } => {
-                let (history, loaded) = load(place).await?;
-                (history, loaded, which)
+            Self::History { which: Which::LastOf(_), .. } => {
+                return Err(HistoryError::Several { named: self.to_string() }.into());
             }
+            Self::History { place, which } => (place, which),
         };
+        let (history, loaded) = load(place).await?;
         let found = match which {
             Which::Run(id) => loaded.runs.iter().find(|(name, _)| name.run() == id),
             Which::Last | Which::LastOf(_) => loaded.runs.last(),
@@ -66,6 +68,42 @@ impl RunSource {
         };
         let unpacked = history.get(name).await?;
         Ok(decided(unpacked.plan, unpacked.events, false))
+    }
+
+    /// The same, as what another run is compared with: `PLACE#last` is then the last one that
+    /// started before it, since that run may be in the history itself. None if there is none.
+    pub async fn read_before(&self, new: &Published) -> Result<Option<Published>, RunError> {
+        let Self::History { place, which: Which::Last } = self else {
+            return self.read().await.map(Some);
+        };
+        let (history, loaded) = load(place).await?;
+        let before = Before::new(new);
+        let Some((name, _)) = loaded.runs.iter().rev().find(|(_, run)| before.holds(run)) else {
+            return Ok(None);
+        };
+        let unpacked = history.get(name).await?;
+        Ok(Some(decided(unpacked.plan, unpacked.events, false)))
+    }
+}
+
+/// Tells runs that started before another one.
+struct Before<'a> {
+    run: &'a str,
+    started: Option<&'a str>,
+}
+
+impl<'a> Before<'a> {
+    fn new(new: &'a Published) -> Self {
+        let started = new.events.iter().find_map(|event| match event {
+            Event::RunStarted { at, .. } => Some(at.as_str()),
+            _ => None,
+        });
+        Self { run: &new.plan.run, started }
+    }
+
+    fn holds(&self, summary: &Summary) -> bool {
+        summary.run != self.run
+            && self.started.is_none_or(|started| summary.started_at.as_str() < started)
     }
 }
 
@@ -83,29 +121,31 @@ pub struct Earlier {
 /// How many runs are looked at for each one that is wanted.
 const LOOKED_AT: usize = 5;
 
+/// Why a history has no runs that another one can be compared with.
+#[derive(Debug)]
+pub struct TooFew {
+    /// How many there are, and what the first of the others differs in.
+    pub why: Vec<String>,
+    /// Whether there would be enough across what differs.
+    pub enough_across: bool,
+}
+
 /// The last so many runs of a history before another one that are comparable with it (or all of
-/// them, across what differs). The error is what differs, where fewer than [`compare::RUNS`] are.
+/// them, across what differs). The inner error: fewer than [`compare::RUNS`] are.
 pub async fn earlier(
     place: &str,
     count: usize,
     new: &Published,
     across: bool,
-) -> Result<Result<Earlier, Vec<String>>, RunError> {
+) -> Result<Result<Earlier, TooFew>, RunError> {
     let (history, loaded) = load(place).await?;
     let is = Under { plan: &new.plan, events: &new.events };
-    let started = new.events.iter().find_map(|event| match event {
-        Event::RunStarted { at, .. } => Some(at.as_str()),
-        _ => None,
-    });
-    let before = |summary: &Summary| {
-        summary.run != new.plan.run
-            && started.is_none_or(|started| summary.started_at.as_str() < started)
-    };
+    let before = Before::new(new);
     let model = trend::machine(&new.plan);
     let mut runs = Vec::new();
     let (mut looked_at, mut others) = (0, 0);
     let (mut breaking, mut notes): (Vec<String>, Vec<String>) = Default::default();
-    for (name, summary) in loaded.runs.iter().rev().filter(|(_, summary)| before(summary)) {
+    for (name, summary) in loaded.runs.iter().rev().filter(|(_, summary)| before.holds(summary)) {
         if runs.len() >= count || looked_at >= count.saturating_mul(LOOKED_AT) {
             break;
         }
@@ -138,12 +178,14 @@ pub async fn earlier(
     runs.reverse();
     if runs.len() < compare::RUNS {
         let few = format!(
-            "of the last {looked_at} runs of {place} before it, {} are comparable on this machine \
-             model, {} at least are needed",
+            "of the last {} of {place} before it, {} are comparable on this machine model, {} at \
+             least are needed",
+            plural(looked_at, "run"),
             runs.len(),
             compare::RUNS
         );
-        return Ok(Err(std::iter::once(few).chain(breaking).collect()));
+        let why = std::iter::once(few).chain(breaking).collect();
+        return Ok(Err(TooFew { why, enough_across: !across && looked_at >= compare::RUNS }));
     }
     if !across {
         breaking.clear();

@@ -337,12 +337,13 @@ fn the_command_says_by_its_exit_code_what_came_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
     write(&only(made(6, "20260302-base", |_| ()), of_app), &at("base"));
+    write(&only(made(6, "20260303-same", |_| ()), of_app), &at("same"));
     write(&SLOW, &at("slow"));
     let rules = |text: &str| fs::write(at("rules.toml"), text).unwrap();
 
     rules("baseline = \"base\"\n[[rule]]\nkind = \"regression\"\nat_most = 0.1\n");
     let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let text = words(printed(dir.path(), &["check", "base"], 0));
+    let text = words(printed(dir.path(), &["check", "same"], 0));
     assert!(
         text.contains("1 rule: 1 pass") && text.contains("baseline from rules.toml:1"),
         "{text}"
@@ -373,7 +374,7 @@ fn the_command_says_by_its_exit_code_what_came_of_it() {
     assert_eq!(issues[0]["location"]["lines"]["begin"], 3);
 
     // What the command line names takes the place of the file's; what cannot be asked is exit 2.
-    let text = words(printed(dir.path(), &["check", "slow", "--baseline", "slow"], 0));
+    let text = words(printed(dir.path(), &["check", "base", "--baseline", "slow"], 0));
     assert!(text.contains("baseline from --baseline"), "{text}");
     let text = words(printed(dir.path(), &["check", "slow", "--baseline", "nowhere"], 2));
     assert!(text.contains("misconfigured") && text.contains("nowhere/plan.json"), "{text}");

@@ -2,6 +2,7 @@
 
 use crate::made::{command, night, run, said, write};
 use crate::support::slow;
+use breakeven::model::Event;
 use std::fs;
 use std::path::Path;
 
@@ -69,4 +70,70 @@ fn a_run_out_of_a_history_is_that_of_its_directory() {
             .clone()
     };
     assert_eq!(of("h#a", "h#b"), of("a", "b"));
+}
+
+#[test]
+fn the_last_one_is_the_last_before_the_run_and_never_the_run_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::create_dir(dir.join("h")).unwrap();
+    write(&run("tonight", |sample| slow(sample, 1.5)), &dir.join("tonight"));
+    said(command(dir, &["history", "add", "tonight", "--to", "h"]).output().unwrap(), 0);
+    fs::write(dir.join("rules.toml"), RULES.replace("last:10", "last")).unwrap();
+    // The first night: there is nothing to compare with, and that is no fault.
+    let [out, _] = said(command(dir, &["check", "tonight"]).output().unwrap(), 0);
+    assert!(out.contains("skip: nothing to compare with yet"), "{out}");
+    let [_, told] = said(command(dir, &["compare", "h#last", "tonight"]).output().unwrap(), 2);
+    assert!(told.contains("no run of that history started before it"), "{told}");
+    // One night later.
+    let mut before = run("yesterday", |_| ());
+    for event in &mut before.events {
+        if let Event::RunStarted { at, .. } = event {
+            *at = "2026-01-01T03:00:00Z".to_owned();
+        }
+    }
+    write(&before, &dir.join("yesterday"));
+    said(command(dir, &["history", "add", "yesterday", "--to", "h"]).output().unwrap(), 0);
+    let [out, _] = said(command(dir, &["check", "tonight"]).output().unwrap(), 5);
+    assert!(out.contains("slower"), "{out}");
+    let [out, _] = said(command(dir, &["compare", "h#last", "tonight"]).output().unwrap(), 0);
+    assert!(out.contains("slower") && !out.contains("the same run"), "{out}");
+    // Named outright, the run itself is no baseline: such a rule could never fail.
+    let itself = ["check", "tonight", "--baseline", "h#tonight"];
+    let [out, _] = said(command(dir, &itself).output().unwrap(), 2);
+    assert!(out.contains("h#tonight is the run itself"), "{out}");
+}
+
+#[tokio::test]
+async fn several_runs_are_a_baseline_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    nights(dir, 1.0).await;
+    fs::write(dir.join("rules.toml"), RULES).unwrap();
+    for args in [&["compare", "tonight", "h#last:10"][..], &["check", "h#last:10"]] {
+        let [out, told] = said(command(dir, args).output().unwrap(), 2);
+        assert!(out.is_empty() && told.contains("h#last:10 names several runs"), "{told}");
+    }
+    let [_, told] = said(command(dir, &["compare", "h#last:4", "tonight"]).output().unwrap(), 2);
+    assert!(told.contains("Ask for 5 or more") && !told.contains("--across"), "{told}");
+}
+
+#[tokio::test]
+async fn a_rule_says_what_it_needs_and_what_it_was_asked_across() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    nights(dir, 1.5).await;
+    let mut other = run("elsewhere", |sample| slow(sample, 1.5));
+    let processor = "Intel Xeon, 4 cores".to_owned();
+    other.plan.facts.insert("machine processor".to_owned(), processor);
+    write(&other, &dir.join("elsewhere"));
+    fs::write(dir.join("rules.toml"), RULES).unwrap();
+    let [out, _] = said(command(dir, &["check", "elsewhere"]).output().unwrap(), 0);
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out.contains("`across = true` compares all the same"), "{out}");
+    fs::write(dir.join("rules.toml"), format!("{RULES}across = true\n")).unwrap();
+    let [out, _] = said(command(dir, &["check", "elsewhere"]).output().unwrap(), 5);
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out.contains("other conditions, so that it is a difference of all this"), "{out}");
+    assert!(out.contains("machine processor: was AMD EPYC, 2 cores, is Intel Xeon"), "{out}");
 }

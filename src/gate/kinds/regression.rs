@@ -1,7 +1,7 @@
 //! No cell is slower by more than a share than it was in an earlier run.
 
 use super::{Kind, per_cent};
-use crate::compare::{BaselineShift, CellDifference, Comparison, Word};
+use crate::compare::{CellDifference, Comparison, Word};
 use crate::gate::{Baseline, Evidence, Part, Rule, State};
 
 /// The row of `KINDS`.
@@ -33,8 +33,17 @@ fn check(rule: &Rule, evidence: &Evidence<'_>) -> Vec<Part> {
     match evidence.baselines.get(&which) {
         Some(Baseline::Compared(comparison)) => cells(rule, comparison),
         Some(Baseline::NotComparable(differences)) => {
+            let said = format!(
+                "not comparable with {}: {}. `across = true` compares all the same, and a difference \
+                 is one of all this together",
+                which.0.display(),
+                differences.join("; ")
+            );
+            vec![Part::new("", State::Skip, said)]
+        }
+        Some(Baseline::TooFew(why)) => {
             let said =
-                format!("not comparable with {}: {}", which.0.display(), differences.join("; "));
+                format!("nothing to compare with yet in {}: {}", which.0.display(), why.join("; "));
             vec![Part::new("", State::Skip, said)]
         }
         Some(Baseline::Unreadable(message)) => vec![Part::new("", State::Misconfigured, message)],
@@ -50,12 +59,12 @@ fn cells(rule: &Rule, comparison: &Comparison) -> Vec<Part> {
             (&cell.strategy, cell.builder),
         )
     });
-    of.map(|cell| part(rule, cell, comparison.baseline.as_ref())).collect()
+    of.map(|cell| part(rule, cell, comparison)).collect()
 }
 
 /// It fails if the whole interval of the share lies above the largest one, and the difference is one
 /// that matters.
-fn part(rule: &Rule, cell: &CellDifference, baseline: Option<&BaselineShift>) -> Part {
+fn part(rule: &Rule, cell: &CellDifference, comparison: &Comparison) -> Part {
     let most = rule.at_most.unwrap_or_default();
     let Some(time) = &cell.time else {
         return Part::new(cell.key(), State::Skip, cell.word.label());
@@ -69,6 +78,12 @@ fn part(rule: &Rule, cell: &CellDifference, baseline: Option<&BaselineShift>) ->
         time.seconds.point,
         per_cent(most)
     );
+    if worse && !comparison.across.is_empty() {
+        said +=
+            "; measured under other conditions, so that it is a difference of all this together: ";
+        said += &comparison.across.join("; ");
+    }
+    let baseline = comparison.baseline.as_ref();
     if let Some(shift) = baseline.filter(|shift| worse && shift.word == Word::Slower) {
         said += &format!(
             "; jobs without a cache are slower too ({:+.1} %): look at the machine first",
