@@ -229,11 +229,16 @@ impl Rule {
         })
     }
 
-    /// The rule as it is carried out: its keys, those that it leaves at their defaults included.
-    pub(super) fn effective(&self) -> String {
+    /// Its keys as it is carried out, those that it leaves at their defaults included.
+    pub(super) fn keys(&self) -> String {
         let whole = (self.kind().defaults)(self);
         let toml = toml::to_string(&whole).unwrap_or_default();
-        let mut text = toml.lines().collect::<Vec<_>>().join(", ");
+        toml.lines().collect::<Vec<_>>().join(", ")
+    }
+
+    /// The rule as it is carried out: its keys, and where its baseline is from.
+    pub(super) fn effective(&self) -> String {
+        let mut text = self.keys();
         if !self.baseline_from.is_empty() {
             text += &format!(" (baseline from {})", self.baseline_from);
         }

@@ -81,6 +81,8 @@ pub struct Checked {
     pub title: String,
     /// Id of its kind.
     pub kind: &'static str,
+    /// Its keys as it was carried out: what makes it this rule, wherever it stands in its file.
+    pub keys: String,
     /// The rule as it was carried out, defaults and what the command line set included.
     pub effective: String,
     /// The file that it is from, as it was named.
@@ -212,6 +214,7 @@ pub fn check(rules: &Rules, evidence: &Evidence<'_>) -> Gate {
         Checked {
             title: rule.title(),
             kind: rule.kind().id,
+            keys: rule.keys(),
             effective: rule.effective(),
             file: rules.file.clone(),
             line: rule.line,

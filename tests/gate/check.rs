@@ -254,12 +254,39 @@ fn junit_can_be_read_back() {
     let report = Report::deserialize_from_str(&output(&mixed(), "junit")).unwrap();
     assert_eq!((report.tests, report.failures, report.errors, report.skipped), (5, 1, 1, 2));
     let cases = &report.test_suites[0].test_cases;
-    assert_eq!(cases[1].name.as_str(), "leaving the cache is cheap (ci/rules.toml:6)");
+    assert_eq!(cases[1].name.as_str(), "leaving the cache is cheap");
     let TestCaseStatus::NonSuccess { kind, message, .. } = &cases[1].status else {
         panic!("{:?}", cases[1])
     };
     assert_eq!(*kind, NonSuccessKind::Failure);
     assert!(message.as_ref().unwrap().as_str().contains("36.5 % of the job"), "{message:?}");
+}
+
+#[test]
+fn a_rule_is_the_same_test_and_the_same_issue_wherever_it_stands_in_its_file() {
+    let run = only(made(6, "20260302-base", |_| ()), of_app);
+    let base = only(made(6, "20260301-base", |_| ()), of_app);
+    let text = "[[rule]]\nkind = \"longest-job\"\nlimit = \"1s\"\n\
+                [[rule]]\nkind = \"longest-job\"\nlimit = \"2s\"\n\
+                [[rule]]\nkind = \"regression\"\nat_most = 0.1\nbaseline = \"/last\"\n";
+    let at = |text: &str| {
+        let gate = held(&run, &rules(text), &compared(&base, &run));
+        let report = Report::deserialize_from_str(&output(&gate, "junit")).unwrap();
+        let cases = &report.test_suites[0].test_cases;
+        let names: Vec<String> = cases.iter().map(|case| case.name.as_str().to_owned()).collect();
+        let issues = output(&gate, "gitlab-codequality");
+        assert!(!issues.contains("\\\\n"), "lines of several cells are one text: {issues}");
+        let issues: serde_json::Value = serde_json::from_str(&issues).unwrap();
+        let known = |one: &serde_json::Value| one["fingerprint"].as_str().unwrap().to_owned();
+        (names, issues.as_array().unwrap().iter().map(known).collect::<Vec<_>>())
+    };
+    let (names, issues) = at(text);
+    assert_eq!(
+        at(&format!("# One more\n# line, or two.\n{text}")),
+        (names.clone(), issues.clone())
+    );
+    assert!(names[0] != names[1] && names[2] == "regression", "{names:?}");
+    assert!(issues.len() == 2 && issues[0] != issues[1], "{issues:?}");
 }
 
 #[test]

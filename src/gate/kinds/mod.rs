@@ -58,9 +58,31 @@ const CELLS: &[&str] =
 /// A share in per cent, as every kind says it.
 fn per_cent(share: f64) -> String {
     let value = share * 100.0;
-    if (value - value.round()).abs() < 0.05 {
-        format!("{value:.0} %")
-    } else {
-        format!("{value:.1} %")
+    let decimals = match value.abs() {
+        0.0 => 0,
+        // A limit of a hundredth of a per cent is not none.
+        small if small < 0.05 => (-small.log10()).ceil().min(9.0) as usize,
+        _ => usize::from((value - value.round()).abs() >= 0.05),
+    };
+    format!("{value:.decimals$} %")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::per_cent;
+
+    #[test]
+    fn a_share_is_never_said_to_be_none_unless_it_is() {
+        for (share, said) in [
+            (0.0, "0 %"),
+            (0.0001, "0.01 %"),
+            (0.000_004, "0.0004 %"),
+            (0.000_9, "0.1 %"),
+            (0.125, "12.5 %"),
+            (0.2, "20 %"),
+            (1.0, "100 %"),
+        ] {
+            assert_eq!(per_cent(share), said);
+        }
     }
 }

@@ -48,6 +48,7 @@ fn check(rule: &Rule, evidence: &Evidence<'_>) -> Vec<Part> {
         .take(SHOWN)
         .map(|(place, finding)| format!("{place}: {}", finding.detail))
         .collect();
-    let said = format!("`{id}` {} times; {}", all.len(), quoted.join("; "));
+    let times = if all.len() == 1 { "once".to_owned() } else { format!("{} times", all.len()) };
+    let said = format!("`{id}` {times}; {}", quoted.join("; "));
     vec![Part::new("", State::Fail, said).with(all.len() as f64)]
 }

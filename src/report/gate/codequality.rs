@@ -1,6 +1,6 @@
 //! GitLab's code quality report: an issue for each rule that does not hold.
 
-use super::{Gate, Output, ReportError, State, Target, reasons};
+use super::{Gate, Output, ReportError, State, Target};
 use crate::report::text::visible;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -18,10 +18,9 @@ fn render(gate: &Gate) -> Result<String, ReportError> {
         gate.rules.iter().filter(|rule| matches!(rule.state, State::Fail | State::Misconfigured));
     let issue = |rule: &crate::gate::Checked| {
         // The same rule is the same issue in every run, wherever it moves in its file.
-        let fingerprint =
-            hex::encode(Sha256::digest(format!("{}\n{}", rule.title, rule.effective)));
+        let fingerprint = hex::encode(Sha256::digest(format!("{}\n{}", rule.title, rule.keys)));
         json!({
-            "description": visible(&format!("{}: {}", rule.title, reasons(rule))),
+            "description": visible(&format!("{}: {}", rule.title, rule.reasons().join("; "))),
             "check_name": format!("breakeven/{}", rule.kind),
             "fingerprint": fingerprint,
             "severity": if rule.state == State::Fail { "major" } else { "critical" },
