@@ -291,6 +291,12 @@ impl Trace {
     pub fn covers(&self, moment: OffsetDateTime) -> bool {
         self.windows.iter().any(|(from, to)| *from <= moment && moment <= *to)
     }
+
+    /// Whether a moment that is known to the whole second may lie within one of the windows.
+    pub fn meets_second(&self, second: OffsetDateTime) -> bool {
+        let next = second + time::Duration::SECOND;
+        self.windows.iter().any(|(from, to)| *from < next && second <= *to)
+    }
 }
 
 /// A build that was given up, and of which the engine still uses build cache records: it goes on

@@ -31,13 +31,18 @@ impl Capability {
         matches!(self, Self::Source | Self::LoadedImage | Self::SourceWithArgument)
     }
 
-    /// What is built: it costs next to nothing and needs no image.
+    /// What is built: it costs next to nothing and needs no image. No user's Dockerfile has such
+    /// instructions, so that what a killed run left of it is surely ours.
     fn dockerfile(self) -> &'static str {
         match self {
             // Podman finds an image's last step in an image that came, and none before it.
-            Self::Source => "FROM scratch\nCOPY probe /\nCOPY probe /again\n",
-            Self::SourceWithArgument => "FROM scratch\nARG PROBE=1\nCOPY probe /\n",
-            _ => "FROM scratch\nCOPY probe /\n",
+            Self::Source => {
+                "FROM scratch\nCOPY probe /breakeven-probe\nCOPY probe /breakeven-probe-again\n"
+            }
+            Self::SourceWithArgument => {
+                "FROM scratch\nARG BREAKEVEN_PROBE=1\nCOPY probe /breakeven-probe\n"
+            }
+            _ => "FROM scratch\nCOPY probe /breakeven-probe\n",
         }
     }
 }
@@ -77,6 +82,11 @@ impl<'a> Trial<'a> {
     /// The name that it builds and loads under.
     pub fn tag(&self) -> &ImageRef {
         &self.tag
+    }
+
+    /// What it builds.
+    pub fn dockerfile(&self) -> &'static str {
+        self.capability.dockerfile()
     }
 
     /// Tries everything that shows on one engine; of what needs another one the first half, which

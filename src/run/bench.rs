@@ -130,6 +130,7 @@ impl Bench<'_> {
         let written = match what {
             Made::Tag(tag) => self.ledger.tag(tag),
             Made::Image(id) => self.ledger.image(id),
+            Made::Dockerfile(text) => self.ledger.dockerfile(text),
         };
         if let Err(error) = written {
             let mut first = self.ledger_error.lock().unwrap_or_else(PoisonError::into_inner);

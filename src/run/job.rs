@@ -98,6 +98,8 @@ pub enum Made<'a> {
     Tag(&'a str),
     /// An image id, possibly short.
     Image(&'a str),
+    /// What its builder makes of this Dockerfile.
+    Dockerfile(&'a str),
 }
 
 /// What one build of a job was, for the proof.

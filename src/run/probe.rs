@@ -36,12 +36,13 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
             trials.push((*capability, cells, Trial::new(*capability, bench.scratch, tag, &seen)?));
         }
         let begun = bench.begin(site).await?;
-        let note_tags = || {
+        let note_trials = || {
             for (_, _, trial) in &trials {
                 bench.made(Made::Tag(&trial.tag().to_string()));
+                bench.made(Made::Dockerfile(trial.dockerfile()));
             }
         };
-        note_tags();
+        note_trials();
         events.extend(facts(name, site, &begun).await?);
         let mut answers = Vec::new();
         for (capability, cells, trial) in &trials {
@@ -55,7 +56,7 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
         };
         if answers.iter().any(goes_on) {
             let begun = bench.begin(site).await?;
-            note_tags();
+            note_trials();
             for (_, _, trial, answer) in &mut answers {
                 if answer.is_ok() {
                     *answer = trial.next(begun.engine.as_ref()).await;

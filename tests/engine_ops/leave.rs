@@ -167,5 +167,29 @@ async fn what_the_killed_run_restored_from_a_cache_source_is_found_although_it_i
 
     let all = Owned { tags: owned.tags, images: found.images, records: found.records };
     rig.engine.reset(&all, &before).await.unwrap();
-    assert_eq!(rig.engine.snapshot().await.unwrap().images, before.images);
+    let left = rig.engine.snapshot().await.unwrap().images;
+    assert!(restored.iter().all(|id| !left.contains(id)), "{restored:?} {left:?}");
+}
+
+/// The first image upon nothing has no parent, like BuildKit's.
+#[tokio::test]
+async fn what_a_killed_classic_build_made_upon_nothing_is_found() {
+    let rig = Rig::new("scratch").await;
+    let from = OffsetDateTime::now_utc();
+    let mut made = Vec::new();
+    for (who, file) in [("ours", "COPY manifest /ours-{nonce}"), ("user", "COPY manifest /")] {
+        let context = rig.context_with(&format!("FROM scratch\n{file}\nCMD [\"{{nonce}}\"]\n"));
+        let tag = rig.image(who);
+        let built = rig.build(Builder::Classic, &context, &tag, &[]).await.unwrap();
+        docker(&["rmi", "--no-prune", &tag.to_string()]);
+        let id = built.images_seen[0].trim_start_matches("sha256:").to_owned();
+        made.push((id, std::fs::read_to_string(context.join("Dockerfile")).unwrap()));
+    }
+    let [(ours, dockerfile), (users, _)] = made.try_into().unwrap();
+    let trace =
+        Trace { windows: vec![(from, OffsetDateTime::now_utc())], dockerfiles: vec![dockerfile] };
+    let found = rig.engine.leftovers(&Owned::default(), &rig.before, &trace).await.unwrap();
+    let has = |id: &str| found.images.iter().any(|found| found.contains(id));
+    assert!(has(&ours) && !has(&users), "{ours} {users} {found:?}");
+    rig.reset().await.unwrap();
 }

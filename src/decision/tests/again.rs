@@ -94,10 +94,7 @@ fn noise_over_a_mix_is_less_than_that_of_one_cell() {
         assert!((four[round][0] - 0.5 * once).abs() < 1e-9);
         assert!((four[round][1] - 0.5 * again).abs() < 1e-9);
     }
-    assert_eq!(
-        super::super::again::noise_of(&plan_without(&plan), &measured, &scope, [1.0]),
-        None
-    );
+    assert_eq!(super::super::again::noise_of(&plan_without(&plan), &measured, &scope, [1.0]), None);
 }
 
 #[test]

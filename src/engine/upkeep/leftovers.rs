@@ -22,11 +22,8 @@ impl Upkeep<'_> {
             .iter()
             .filter(|image| !before.images.contains(&image.id) && tags(image).next().is_none())
             .partition(|image| {
-                // Whole seconds only: the second in which a build began counts.
                 let created = OffsetDateTime::from_unix_timestamp(image.created);
-                created.is_ok_and(|at| {
-                    trace.covers(at) || trace.covers(at + time::Duration::milliseconds(999))
-                })
+                created.is_ok_and(|at| trace.meets_second(at))
             });
         candidates.extend(self.restored(earlier, &images, owned).await?);
         let mut ours: BTreeSet<String> = owned
@@ -93,9 +90,8 @@ impl Upkeep<'_> {
         images: &[ImageSummary],
         owned: &Owned,
     ) -> Result<Vec<&'a ImageSummary>, EngineError> {
-        let built: Vec<_> = earlier.into_iter().filter(|one| !one.parent_id.is_empty()).collect();
-        if built.is_empty() {
-            return Ok(built);
+        if earlier.is_empty() {
+            return Ok(earlier);
         }
         let mut layers = BTreeSet::new();
         for source in images.iter().filter(|one| tags(one).any(|tag| owned.tags.contains(tag))) {
@@ -103,7 +99,7 @@ impl Upkeep<'_> {
             layers.extend(history.into_iter().map(|layer| (layer.created, layer.created_by)));
         }
         let mut restored = Vec::new();
-        for image in built {
+        for image in earlier {
             let newest = self.history(&image.id).await?.into_iter().next();
             if newest.is_some_and(|layer| layers.contains(&(layer.created, layer.created_by))) {
                 restored.push(image);
@@ -132,14 +128,17 @@ impl Upkeep<'_> {
         instructions: &[Instruction],
     ) -> Result<bool, EngineError> {
         let history = self.history(&image.id).await?;
-        if !image.parent_id.is_empty() {
+        let is_of_buildkit = |layer: &&ImageHistoryResponseItem| layer.comment.contains("buildkit");
+        // The first upon nothing has no parent either.
+        let upon_scratch = history.len() == 1 && !history.iter().any(|one| is_of_buildkit(&one));
+        if !image.parent_id.is_empty() || upon_scratch {
             let newest = history.first();
             return Ok(newest
                 .is_some_and(|newest| instructions::made(instructions, &newest.created_by, true)));
         }
         let steps: Vec<&str> = history
             .iter()
-            .take_while(|layer| layer.comment.contains("buildkit"))
+            .take_while(is_of_buildkit)
             .map(|layer| layer.created_by.as_str())
             .collect();
         let ours = |step: &&str| instructions::made(instructions, step, false);

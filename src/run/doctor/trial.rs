@@ -9,7 +9,8 @@ use crate::run::job::Made;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-const DOCKERFILE: &str = "FROM scratch\nCOPY content /\n";
+/// No user's Dockerfile has this instruction, so that what a killed doctor left is surely ours.
+const DOCKERFILE: &str = "FROM scratch\nCOPY content /breakeven-doctor\n";
 
 /// Its context, and the name of its image.
 pub(super) struct Trial {
@@ -46,6 +47,7 @@ impl Trial {
         export: Option<&CacheExport>,
     ) -> Result<BuildOutcome, EngineError> {
         subject.bench.made(Made::Tag(&self.tag.to_string()));
+        subject.bench.made(Made::Dockerfile(DOCKERFILE));
         let request = BuildRequest {
             builder,
             context: &self.context,
