@@ -79,7 +79,7 @@ pub enum ReportError {
         cause: String,
     },
     /// The operating system refused.
-    #[error("{operation} {}: {source}. Free the space or the permission, then run `breakeven report` on the run directory", path.display())]
+    #[error("{operation} {}: {source}. Free the space or the permission, then try again (`breakeven report` makes the reports of a run directory)", path.display())]
     Io {
         /// What was tried.
         operation: &'static str,

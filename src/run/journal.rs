@@ -60,6 +60,25 @@ pub enum JournalError {
         /// What is wrong with it.
         cause: String,
     },
+    /// It does not begin.
+    #[error(
+        "{} has no line that starts a run: nothing was measured. `breakeven run --resume` begins \
+         it, `breakeven run` makes another one", .0.display()
+    )]
+    NoStart(PathBuf),
+    /// Plan and journal do not belong together.
+    #[error(
+        "plan.json in {} is of run {plan}, events.jsonl of run {journal}. Put the two files of one \
+         run into one directory", dir.display()
+    )]
+    OtherRun {
+        /// The directory.
+        dir: PathBuf,
+        /// The run that the plan names.
+        plan: String,
+        /// The run that the journal names.
+        journal: String,
+    },
     /// Another version wrote it.
     #[error(
         "{} has format version {found}, this Breakeven reads version {known}. Use the version of \
@@ -244,6 +263,25 @@ pub fn read(dir: &Path) -> Result<Recorded, JournalError> {
         spent = std::mem::replace(&mut piece, next);
     }
     Ok(Recorded { plan, events, torn: !pieces.carried.is_empty(), length })
+}
+
+/// Reads them as [`read`] does, and refuses what is no run: a journal that does not begin, or that is
+/// another run's. What reads a run without asking would take it for one in which nothing was wrong.
+pub fn read_run(dir: &Path) -> Result<Recorded, JournalError> {
+    let recorded = read(dir)?;
+    let started = recorded.events.iter().find_map(|event| match event {
+        Event::RunStarted { run, .. } => Some(run),
+        _ => None,
+    });
+    match started {
+        None => Err(JournalError::NoStart(dir.join(JOURNAL))),
+        Some(run) if *run != recorded.plan.run => Err(JournalError::OtherRun {
+            dir: dir.to_owned(),
+            plan: recorded.plan.run.clone(),
+            journal: run.clone(),
+        }),
+        Some(_) => Ok(recorded),
+    }
 }
 
 /// Bytes of the journal that are in memory at once, besides what was read of a line before them.

@@ -21,7 +21,7 @@ pub struct KeptRun {
 /// Writes the run of a directory into the history at an address.
 pub async fn keep(dir: &Path, address: &str, access: &Access) -> Result<KeptRun, RunError> {
     let history = History::open(address, access)?;
-    let recorded = journal::read(dir)?;
+    let recorded = journal::read_run(dir)?;
     let lines: Vec<String> =
         recorded.events.iter().map(secrets::line).collect::<Result<_, _>>().map_err(|error| {
             crate::history::HistoryError::NotKept {

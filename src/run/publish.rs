@@ -43,7 +43,7 @@ pub fn publish(dir: &Path) -> Result<Published, RunError> {
 
 /// Reads a run directory's journal and decides.
 pub fn recorded(dir: &Path) -> Result<Published, RunError> {
-    let journal::Recorded { plan, events, torn, .. } = journal::read(dir)?;
+    let journal::Recorded { plan, events, torn, .. } = journal::read_run(dir)?;
     Ok(decided(plan, events, torn))
 }
 

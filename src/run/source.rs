@@ -224,6 +224,12 @@ fn address(place: &str) -> Result<String, HistoryError> {
         };
     }
     let failed = |cause: String| HistoryError::Place { place: place.to_owned(), cause };
+    if !path.exists() {
+        let cause = "there is no folder and no configuration file of that name. Name an address \
+                     (s3://…, gs://…, az://…), a folder that is there, or a configuration file with \
+                     a `history`";
+        return Err(failed(cause.to_owned()));
+    }
     let config = config::load(path).map_err(|error| failed(error.to_string()))?;
     let plan = config.resolve(&Overrides::default()).map_err(|error| failed(error.to_string()))?;
     let none = || {

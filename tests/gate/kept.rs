@@ -248,3 +248,32 @@ fn a_history_that_cannot_be_written_takes_nothing_of_the_run() {
         said(command(dir, &["history", "add", "odd", "--to", "gone"]).output().unwrap(), 2);
     assert!(told.contains("letters, digits"), "{told}");
 }
+
+#[test]
+fn what_is_no_run_is_refused_by_every_command_that_reads_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::create_dir(dir.join("h")).unwrap();
+    dirs(dir, 2);
+    write(&run("empty", |_| ()), &dir.join("empty"));
+    fs::write(dir.join("empty/events.jsonl"), "").unwrap();
+    write(&run("mixed", |_| ()), &dir.join("mixed"));
+    fs::copy(dir.join("run-1/events.jsonl"), dir.join("mixed/events.jsonl")).unwrap();
+    let rule = "[[rule]]\nkind = \"no-finding\"\nid = \"foreign-cache\"\n";
+    fs::write(dir.join("rules.toml"), rule).unwrap();
+    for (one, why) in [("empty", "nothing was measured"), ("mixed", "is of run mixed")] {
+        for args in [
+            &["report", one][..],
+            &["compare", "run-0", one],
+            &["compare", one, "run-0"],
+            &["check", one],
+            &["history", "add", one, "--to", "h"],
+            &["merge", one, "--out", "whole"],
+            &["export", "winner", "--run", one, "--as", "shell"],
+        ] {
+            let [out, told] = said(command(dir, args).output().unwrap(), 2);
+            assert!(out.is_empty() && told.contains(why), "{args:?}: {out}{told}");
+        }
+    }
+    assert!(files(&dir.join("h")).is_empty() && !dir.join("whole").exists());
+}

@@ -104,3 +104,24 @@ fn the_committed_schema_is_the_generated_one() {
     }
     assert!(fs::read_to_string(FILE).unwrap() == generated, "{FILE} is old");
 }
+
+#[test]
+fn what_shows_nothing_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    fs::create_dir(dir.join("h")).unwrap();
+    let told =
+        |args: &[&str], code: i32| said(command(dir, args).output().unwrap(), code)[1].clone();
+    assert!(told(&["history", "h"], 0).contains("no run is in this history yet"));
+    write(&run("a", |_| ()), &dir.join("a"));
+    told(&["history", "add", "a", "--to", "h"], 0);
+    assert_eq!(told(&["history", "h", "--only", "inline"], 0), "");
+    let none = told(&["history", "h", "--only", "inlin", "--html", "page.html"], 2);
+    assert!(none.contains("--only inlin takes no cell of this history's 1 run"), "{none}");
+    assert!(!dir.join("page.html").exists());
+    told(&["history", "h", "--last", "0"], 2);
+    let place = told(&["history", "nowhere"], 2);
+    assert!(place.contains("there is no folder and no configuration file of that name"), "{place}");
+    let both = told(&["history", "prune", "h"], 2);
+    assert!(both.contains("--keep") && both.contains("--older-than"), "{both}");
+}

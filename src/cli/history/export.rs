@@ -7,6 +7,7 @@ use crate::history::{Damaged, HistoryError};
 use crate::report::{Exported, write_parquet};
 use crate::run::RunError;
 use futures_util::StreamExt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Writes every sample of every run into one Parquet file.
@@ -20,7 +21,7 @@ pub struct Args {
     parquet: PathBuf,
     /// Only the last so many runs.
     #[arg(long, value_name = "N")]
-    last: Option<usize>,
+    last: Option<NonZeroUsize>,
 }
 
 /// Carries it out.
@@ -28,7 +29,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, CliError> {
     let history = open(&args.place)?;
     let runtime = runtime()?;
     let mut loaded = runtime.block_on(history.load()).map_err(RunError::from)?;
-    let skipped = loaded.runs.len().saturating_sub(args.last.unwrap_or(usize::MAX));
+    let skipped = loaded.runs.len().saturating_sub(args.last.map_or(usize::MAX, NonZeroUsize::get));
     let damaged = &mut loaded.damaged;
     let mut objects = std::pin::pin!(history.runs(loaded.runs[skipped..].iter().map(|one| &one.0)));
     let mut next = || loop {

@@ -7,18 +7,20 @@ use crate::config;
 use crate::history::{Keep, select};
 use crate::report::text;
 use crate::run::RunError;
+use clap::ArgGroup;
 use std::time::Duration;
 use time::OffsetDateTime;
 
 /// Says which runs could go from a history, and removes them with --yes. A run that --keep or
 /// --older-than keeps stays; what is damaged or not ours stays too.
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("kept").args(["keep", "older_than"]).required(true).multiple(true))]
 pub struct Args {
     /// The history: an address, a folder, or a configuration file that names one.
     #[arg(value_name = "ADDR|CONFIG", default_value = PLACE)]
     place: String,
     /// Keep the last so many runs.
-    #[arg(long, value_name = "N", required_unless_present = "older_than")]
+    #[arg(long, value_name = "N")]
     keep: Option<usize>,
     /// Keep runs that are not older than this, such as "90d".
     #[arg(long, value_name = "DURATION", value_parser = config::duration)]

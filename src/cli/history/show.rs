@@ -5,11 +5,12 @@ use super::super::{CliError, output, runtime};
 use super::{PLACE, open, tell};
 use crate::config::Filter;
 use crate::report::trend::{TREND_FORMATS, TrendFormat, View, page, trend_format};
-use crate::report::{self, ReportFile};
+use crate::report::{self, ReportFile, text};
 use crate::run::RunError;
 use crate::secret::redacted;
 use crate::trend::{CellSummary, Summary, trends};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// What is shown.
@@ -26,7 +27,7 @@ pub struct Shown {
     html: Option<PathBuf>,
     /// Only the last so many runs.
     #[arg(long, value_name = "N")]
-    last: Option<usize>,
+    last: Option<NonZeroUsize>,
     /// Only these cells: globs over the cell's key or over one part of it, separated by commas.
     #[arg(long, value_name = "FILTER")]
     only: Option<String>,
@@ -45,12 +46,28 @@ pub(super) fn run(args: &Shown) -> Result<Exit, CliError> {
         filters.map_err(|error| CliError::Usage(format!("--only is no filter: {error}")))?;
     let history = open(&args.place)?;
     let mut loaded = runtime()?.block_on(history.load()).map_err(RunError::from)?;
-    let skipped = loaded.runs.len().saturating_sub(args.last.unwrap_or(usize::MAX));
+    let skipped = loaded.runs.len().saturating_sub(args.last.map_or(usize::MAX, NonZeroUsize::get));
     let mut runs: Vec<Summary> =
         std::mem::take(&mut loaded.runs).into_iter().skip(skipped).map(|(_, one)| one).collect();
     if let Some(filters) = &filters {
         let taken = |cell: &CellSummary| filters.iter().any(|filter| filter.takes_key(&cell.key()));
         runs.iter_mut().for_each(|run| run.cells.retain(taken));
+    }
+    if let Some(only) = &args.only
+        && runs.iter().all(|run| run.cells.is_empty())
+        && !runs.is_empty()
+    {
+        return Err(CliError::Usage(format!(
+            "--only {only} takes no cell of this history's {}; without it all cells are shown",
+            text::plural(runs.len(), "run")
+        )));
+    }
+    if runs.is_empty() && loaded.damaged.is_empty() {
+        output::message(
+            "note: no run is in this history yet: a `breakeven run` whose configuration names it \
+             (`history`, --history) writes itself at its end, `breakeven history add RUN_DIR` does \
+             it later",
+        );
     }
     let runs: Vec<&Summary> = runs.iter().collect();
     let trends = trends(&runs);

@@ -75,7 +75,7 @@ struct Part {
 
 impl Part {
     fn read(dir: &Path) -> Result<Self, MergeError> {
-        let journal::Recorded { plan, events, .. } = journal::read(dir)?;
+        let journal::Recorded { plan, events, .. } = journal::read_run(dir)?;
         let no_part = |why: &str| MergeError::NoPart { dir: dir.to_owned(), why: why.to_owned() };
         if plan.machines.is_some() {
             return Err(no_part("it was merged from parts already"));
