@@ -53,6 +53,14 @@ pub(super) fn failure(
         Error::DockerResponseServerError { status_code: 404, .. } if operation != "build" => {
             EngineError::NotFound { operation, reference }
         }
+        Error::DockerResponseServerError { status_code: 409, message } if operation == "remove" => {
+            let cause = format!(
+                "{message}. Something else on this engine uses it (`docker ps --all` and `docker \
+                 image ls --all` show what): leave it to whoever made that, or end it and call \
+                 `breakeven clean`"
+            );
+            EngineError::Failed { operation, reference, cause }
+        }
         Error::DockerResponseServerError { message, .. } => {
             EngineError::Failed { operation, reference, cause: message }
         }
@@ -88,6 +96,21 @@ pub(super) fn said(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_removed_says_what_to_do() {
+        let error = |operation: &str| {
+            let message = "conflict: unable to delete 1f2 (cannot be forced) - image is being used \
+                           by running container 9ab";
+            let message = message.to_owned();
+            let error = Error::DockerResponseServerError { status_code: 409, message };
+            failure(operation, "sha256:1f2", "unix:///x.sock", error).to_string()
+        };
+        let said = error("remove");
+        assert!(said.contains("container 9ab. Something else on this engine uses it"), "{said}");
+        assert!(said.contains("`breakeven clean`"), "{said}");
+        assert!(!error("pull").contains("breakeven clean"));
+    }
 
     #[test]
     fn a_full_disk_is_told_from_other_failures() {

@@ -237,11 +237,11 @@ impl<'a> Examination<'a> {
                     .iter()
                     .any(|(stage, at)| *stage == step.stage && *at == step.step)
             };
-            let lazy: Vec<String> = self
+            let lazy: Vec<&StepRecord> = self
                 .carried
                 .iter()
+                .copied()
                 .filter(|step| step.build == number && step.makes_content() && !fetched(step))
-                .map(|step| format!("{} {}", step.stage, step.step))
                 .collect();
             if lazy.is_empty() {
                 continue;
@@ -255,12 +255,22 @@ impl<'a> Examination<'a> {
                 Some(bytes) => format!("{bytes} bytes came during the build"),
                 None => "bytes were not counted".to_owned(),
             };
-            details.push(format!("{}; {bytes}", lazy.join(", ")));
+            details.push(format!("{}; {bytes}", by_stage(&lazy)));
         }
         if !details.is_empty() {
             self.note(&kinds::HIT_NOT_FETCHED, details.join("; then "));
         }
     }
+}
+
+/// `steps 1, 2 of stage builder, step 1 of stage 1`.
+fn by_stage(steps: &[&StepRecord]) -> String {
+    let runs = steps.chunk_by(|one, next| one.stage == next.stage).map(|run| {
+        let numbers: Vec<String> = run.iter().map(|step| step.step.to_string()).collect();
+        let word = if run.len() == 1 { "step" } else { "steps" };
+        format!("{word} {} of stage {}", numbers.join(", "), run[0].stage)
+    });
+    runs.collect::<Vec<_>>().join(", ")
 }
 
 /// As far as can be known.

@@ -4,6 +4,7 @@
 use crate::decision;
 use crate::model::finding as kinds;
 use crate::model::{Cell, CellKey, Event, Finding, Plan, Sample, State, Status, sample};
+use crate::report::text::{milliseconds, plain_seconds};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,6 +98,11 @@ fn hits_come_and_go(samples: &[&Sample]) -> Option<Finding> {
 /// Share of a job without cache from which on leaving a cache behind takes time to speak of.
 const WORTH_NAMING: f64 = 0.01;
 
+/// A time that is said to be more than another one must not be rounded to none.
+fn some_time(seconds: f64) -> String {
+    if seconds < 0.1 { milliseconds(seconds) } else { format!("{} s", plain_seconds(seconds)) }
+}
+
 /// Trap 12. Only where a cache is found: whoever leaves the first one cannot save by it.
 fn export_outweighs_saving(samples: &[&Sample], baseline: &[&Sample]) -> Option<Finding> {
     let by_round: BTreeMap<u32, &Sample> =
@@ -115,13 +121,26 @@ fn export_outweighs_saving(samples: &[&Sample], baseline: &[&Sample]) -> Option<
         return None;
     }
     let saves = match finds > 0.0 {
-        true => format!("{:.1} s", finds / pairs),
+        true => some_time(finds / pairs),
         false => "nothing".to_owned(),
     };
     let detail = format!(
-        "{}: leaving the cache takes {:.1} s, finding it saves {saves} (means of {pairs} pairs)",
+        "{}: leaving the cache takes {}, finding it saves {saves} (means of {pairs} pairs)",
         samples[0].cell.key(),
-        exports / pairs
+        some_time(exports / pairs)
     );
     Some(Finding::new(&kinds::EXPORT_OUTWEIGHS_SAVING, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::some_time;
+
+    #[test]
+    fn a_short_time_is_not_none() {
+        assert_eq!(
+            [0.0123, 0.04, 0.7, 12.34].map(some_time),
+            ["12.3 ms", "40 ms", "0.70 s", "12.3 s"]
+        );
+    }
 }

@@ -165,7 +165,7 @@ fn with_every_stage_carried_the_first_missed_step_of_each_is_named() {
         vec![step("builder", 1, true), step("builder", 2, false), step("1", 1, false)];
     let found = noticed(missed);
     assert_eq!(found.len(), 3, "{found:?}");
-    assert!(found[0].starts_with("hit-not-fetched: builder 1;"), "{found:?}");
+    assert!(found[0].starts_with("hit-not-fetched: step 1 of stage builder;"), "{found:?}");
     assert!(found[1].contains("stage builder step 2 `RUN builder 2`"), "{found:?}");
     assert!(found[2].contains("stage 1 step 1"), "{found:?}");
 
