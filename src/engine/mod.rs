@@ -422,3 +422,21 @@ pub trait Engine: Send + Sync {
         trace: &Trace,
     ) -> Result<Owned, EngineError>;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_meets_a_window_that_begins_and_ends_in_it() {
+        let at = |ms| OffsetDateTime::UNIX_EPOCH + time::Duration::milliseconds(ms);
+        let trace = Trace { windows: vec![(at(5_300), at(5_800))], dockerfiles: Vec::new() };
+        let met: Vec<i64> =
+            (3..8).filter(|second| trace.meets_second(at(second * 1_000))).collect();
+        assert_eq!(met, [5]);
+        let longer = Trace { windows: vec![(at(5_300), at(7_000))], ..trace };
+        let met: Vec<i64> =
+            (3..9).filter(|second| longer.meets_second(at(second * 1_000))).collect();
+        assert_eq!(met, [5, 6, 7]);
+    }
+}

@@ -42,19 +42,24 @@ fn is_settled(one: &Weighted) -> bool {
 
 fn stopped(model: &Model<'_>) -> String {
     let (rounds, most) = (plural(model.decision.rounds, "round"), model.plan.rounds);
-    if model.run.ending == Some(Ending::Settled) {
-        return match model.decision.sequential.as_ref().map_or(0, |s| s.verdicts) {
-            0 => format!("The run stopped after {rounds}, since there is nothing to compare."),
-            _ => format!(
-                "The run stopped after {rounds} of at most {most}, since every verdict was settled."
-            ),
-        };
-    }
     let compared = |one: &&Weighted| {
         one.saving.as_ref().is_some_and(|saving| saving.verdict != Verdict::Baseline)
     };
     let verdicts: Vec<&Weighted> = model.decision.weighted.iter().filter(compared).collect();
     let settled = verdicts.iter().filter(|one| is_settled(one)).count();
+    if model.run.ending == Some(Ending::Settled) {
+        return match model.decision.sequential.as_ref().map_or(0, |s| s.verdicts) {
+            0 => format!("The run stopped after {rounds}, since there is nothing to compare."),
+            _ if settled < verdicts.len() => format!(
+                "The run stopped after {rounds} of at most {most}, since every verdict was settled by \
+                 the Breakeven that measured it. By the intervals of this one {settled} of {} are.",
+                verdicts.len()
+            ),
+            _ => format!(
+                "The run stopped after {rounds} of at most {most}, since every verdict was settled."
+            ),
+        };
+    }
     if settled == verdicts.len() {
         return format!("After {rounds} of at most {most}, every verdict is settled.");
     }

@@ -46,23 +46,21 @@ impl RunSource {
     /// Reads its journal and decides. Nothing is written but, where it has to be brought up to
     /// date, the index of a history. Several runs are refused: they are no run.
     pub async fn read(&self) -> Result<Published, RunError> {
-        let (place, which) = match self {
+        let (place, id) = match self {
             Self::Directory(dir) => return recorded(dir),
             Self::History { which: Which::LastOf(_), .. } => {
                 return Err(HistoryError::Several { named: self.to_string() }.into());
             }
-            Self::History { place, which } => (place, which),
+            Self::History { place, which: Which::Run(id) } => (place, Some(id)),
+            Self::History { place, which: Which::Last } => (place, None),
         };
         let (history, loaded) = load(place).await?;
-        let found = match which {
-            Which::Run(id) => loaded.runs.iter().find(|(name, _)| name.run() == id),
-            Which::Last | Which::LastOf(_) => loaded.runs.last(),
+        let found = match id {
+            Some(id) => loaded.runs.iter().find(|(name, _)| name.run() == id),
+            None => loaded.runs.last(),
         };
         let Some((name, _)) = found else {
-            let run = match which {
-                Which::Run(id) => id.clone(),
-                _ => "at all".to_owned(),
-            };
+            let run = id.cloned().unwrap_or_else(|| "at all".to_owned());
             let address = history.shown().to_owned();
             return Err(HistoryError::NoRun { run, address }.into());
         };

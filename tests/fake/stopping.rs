@@ -91,6 +91,24 @@ async fn a_run_stops_after_three_rounds_when_all_is_clear() {
     assert!(journal.earlier().is_complete(&plan));
 }
 
+/// What settles a verdict can be another rule in the next version, for which a saving that is just
+/// what matters stands here.
+#[tokio::test]
+async fn a_verdict_that_is_not_settled_any_more_is_not_said_to_be() {
+    let place = Place::new();
+    let mut plan = race(&place, &["save-load-stages", "article-printed"], 30);
+    assert_eq!(measure(&place, &plan).await.ending, Ending::Settled);
+    let decision = publish(&place.path("out")).unwrap().decision;
+    let one = decision.weighted.iter().find(|one| one.strategy == "save-load-stages").unwrap();
+    plan.relevance.seconds = one.saving.as_ref().unwrap().seconds.point;
+    std::fs::write(place.path("out/plan.json"), serde_json::to_string(&plan).unwrap()).unwrap();
+    publish(&place.path("out")).unwrap();
+    let markdown = report(&place, "report.md");
+    let expected =
+        "settled by the Breakeven that measured it. By the intervals of this one 1 of 2 are.";
+    assert!(markdown.contains(expected), "{markdown}");
+}
+
 #[tokio::test]
 async fn the_plain_protocol_measures_every_round_however_clear() {
     let place = Place::new();

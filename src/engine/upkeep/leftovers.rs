@@ -130,7 +130,7 @@ impl Upkeep<'_> {
         let history = self.history(&image.id).await?;
         let is_of_buildkit = |layer: &&ImageHistoryResponseItem| layer.comment.contains("buildkit");
         // The first upon nothing has no parent either.
-        let upon_scratch = history.len() == 1 && !history.iter().any(|one| is_of_buildkit(&one));
+        let upon_scratch = matches!(history.as_slice(), [only] if !is_of_buildkit(&only));
         if !image.parent_id.is_empty() || upon_scratch {
             let newest = history.first();
             return Ok(newest
