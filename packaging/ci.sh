@@ -6,7 +6,8 @@
 #   BREAKEVEN_RULES     rules to hold the run against     [none]
 #   BREAKEVEN_HISTORY   address of the history            [the configuration's]
 #   BREAKEVEN_ARGUMENTS more for `breakeven run`, split at blanks
-# Ends with the code of `breakeven check` where rules are given, else with that of `breakeven run`.
+# Ends with the code of `breakeven check` where rules are given, else with that of `breakeven run`;
+# where that is 0 and the history could not be written, with the code of that.
 set -euo pipefail
 
 config=${BREAKEVEN_CONFIG:-breakeven.toml}
@@ -27,13 +28,20 @@ if [[ -f $out/verdict.env ]]; then
     printf 'breakeven_report=%s\n' "$out/report.html" >>"$outputs"
     cat "$out/report.md" >>"$summary"
 fi
-# 4: done, though some samples failed. The rest is measured, so rules can be asked.
+# 4: done, though some samples failed. 3 at the end of a run that is whole or used its time up: it is
+# measured, and only its history could not be written. The rules can be asked in both cases.
+kept=0
 case $code in
     0 | 4) ;;
+    3)
+        grep -Eqs '^breakeven_ending=(complete|partial: the time budget)' "$out/verdict.env" || exit 3
+        code=0 kept=3
+        ;;
     *) exit "$code" ;;
 esac
 
-if [[ -n $history ]]; then breakeven history add "$out" --to "$history"; fi
+# A bucket that is away takes nothing of what the rules say.
+if [[ -n $history ]]; then breakeven history add "$out" --to "$history" || kept=$?; fi
 
 if [[ -n $rules ]]; then
     code=0
@@ -41,4 +49,5 @@ if [[ -n $rules ]]; then
     if [[ -n ${GITHUB_ACTIONS-} ]]; then check+=(--github-annotations --summary "$summary"); fi
     breakeven check "$out" "${check[@]}" || code=$?
 fi
+if [[ $code -eq 0 ]]; then code=$kept; fi
 exit "$code"

@@ -229,10 +229,8 @@ pub(super) fn report(outcome: run::Outcome, out: &Path) -> Result<Exit, CliError
         _ if outcome.not_ok > 0 => Exit::SamplesFailed,
         _ => Exit::Done,
     };
-    match keep(out, outcome.ending)? {
-        Some(of_history) => Ok(exit.max(of_history)),
-        None => Ok(exit),
-    }
+    // A pipeline that puts up with failed samples has to hear of a history that it does not get.
+    Ok(keep(out, outcome.ending)?.unwrap_or(exit))
 }
 
 /// Writes a run that has ended into the history that its plan names. What goes wrong there takes
@@ -247,7 +245,7 @@ fn keep(out: &Path, ending: Ending) -> Result<Option<Exit>, CliError> {
         );
         return Ok(None);
     }
-    if !matches!(ending, Ending::Complete | Ending::OutOfTime) {
+    if !ending.is_whole() && ending != Ending::OutOfTime {
         output::message(
             "note: a run that was stopped is not written into the history; `breakeven run \
              --resume` goes on, and `breakeven history add` writes it as it is",
@@ -266,6 +264,37 @@ fn keep(out: &Path, ending: Ending) -> Result<Option<Exit>, CliError> {
                 out.display()
             ));
             Ok(Some(super::exit::of_run(&error)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_ended_by_itself_is_kept_and_one_that_was_stopped_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        for (ending, runs) in [
+            (Ending::Interrupted, 0),
+            (Ending::Aborted, 0),
+            (Ending::Complete, 1),
+            (Ending::Settled, 1),
+            (Ending::OutOfTime, 1),
+        ] {
+            let (out, history) = (dir.path().join("out"), dir.path().join("history"));
+            for path in [&out, &history] {
+                std::fs::remove_dir_all(path).ok();
+                std::fs::create_dir(path).unwrap();
+            }
+            let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/sample");
+            std::fs::copy(sample.join("events.jsonl"), out.join("events.jsonl")).unwrap();
+            let mut plan = journal::read_plan(&sample).unwrap();
+            plan.history = Some(history.to_string_lossy().into_owned());
+            std::fs::write(out.join("plan.json"), serde_json::to_vec(&plan).unwrap()).unwrap();
+            assert_eq!(keep(&out, ending).unwrap(), None, "{ending:?}");
+            let kept = std::fs::read_dir(history.join("breakeven-history/runs"));
+            assert_eq!(kept.map_or(0, Iterator::count), runs, "{ending:?}");
         }
     }
 }

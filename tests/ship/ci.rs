@@ -10,6 +10,9 @@ use std::process::{Command, Output};
 
 const RULES: &str = "[[rule]]\nkind = \"longest-job\"\nlimit = \"LIMIT\"\n";
 
+/// Stands for a run that is measured as a whole and ends with 3, since its history is away.
+const WHOLE_BUT_NOT_KEPT: i32 = 103;
+
 /// A folder with a `breakeven` on its path whose `run` ends with this code.
 struct Job {
     dir: tempfile::TempDir,
@@ -26,7 +29,8 @@ impl Job {
              printf '%s\\n' \"$*\" >asked\n\
              case {code} in 2 | 3) exit {code} ;; esac\n\
              mkdir -p \"$4\" && cp '{sample}/plan.json' '{sample}/events.jsonl' \"$4\" && \
-             '{real}' report \"$4\" >/dev/null && exit {code}\n",
+             '{real}' report \"$4\" >/dev/null && exit {ends}\n",
+            ends = if code == WHOLE_BUT_NOT_KEPT { 3 } else { code },
             sample = sample.display()
         );
         let path = dir.path().join("bin/breakeven");
@@ -197,6 +201,34 @@ fn the_job_ends_with_the_code_that_counts() {
                 assert!(gitlab.path("breakeven-run").join(name).exists(), "{name}");
             }
             assert!(gitlab.path("breakeven-run/codequality.json").exists());
+        }
+    }
+}
+
+/// What `run` ends with, the address of the history, the rules, and what the job has to end with.
+const AWAY: [(i32, &str, &str, i32); 7] = [
+    (0, "absent/kept", "", 2),
+    (0, "absent/kept", "lax.toml", 2),
+    (0, "absent/kept", "strict.toml", 5),
+    (4, "absent/kept", "lax.toml", 2),
+    (WHOLE_BUT_NOT_KEPT, "", "", 3),
+    (WHOLE_BUT_NOT_KEPT, "", "lax.toml", 3),
+    (WHOLE_BUT_NOT_KEPT, "", "strict.toml", 5),
+];
+
+#[test]
+fn a_history_that_is_away_takes_nothing_of_what_the_rules_say() {
+    for (run, history, rules, expected) in AWAY {
+        let settings = [("BREAKEVEN_RULES", rules), ("BREAKEVEN_HISTORY", history)];
+        for call in [
+            |job: &Job, settings: &[_]| job.action(settings),
+            |job: &Job, settings: &[_]| job.gitlab(settings),
+        ] {
+            let job = Job::new(run);
+            let ended = call(&job, &settings);
+            assert_eq!(ended.status.code(), Some(expected), "{run} {settings:?}: {ended:?}");
+            let asked = job.path("breakeven-run/junit.xml").exists();
+            assert_eq!(asked, !rules.is_empty(), "{run} {settings:?}: {ended:?}");
         }
     }
 }
