@@ -14,7 +14,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Holds a run against rules: exit code 5 if one of them fails, 2 if one cannot be asked.
+/// Holds a run against rules: exit code 5 if one of them fails, 2 if one cannot be asked, 4 if none
+/// does but the run did not finish.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The run: a directory that `breakeven run` wrote, or `PLACE#RUN` or `PLACE#last` of a history.
@@ -87,9 +88,11 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
     Ok(exit(&gate))
 }
 
-/// A rule that fails counts more than one that cannot be asked.
+/// A rule that fails counts more than one that cannot be asked, and that more than a run that is cut
+/// short: there is no evidence against it, but it is no pass either.
 fn exit(gate: &Gate) -> Exit {
     match (gate.count(State::Fail), gate.count(State::Misconfigured)) {
+        (0, 0) if gate.is_cut_short() => Exit::SamplesFailed,
         (0, 0) => Exit::Done,
         (0, _) => Exit::Usage,
         _ => Exit::GateFailed,

@@ -19,7 +19,7 @@ pub enum Exit {
     Usage = 2,
     /// Engine or registry is unavailable or not capable.
     Unavailable = 3,
-    /// Done, but some samples failed.
+    /// Done, but some samples failed, or a run that is read did not finish.
     SamplesFailed = 4,
     /// A gate failed.
     GateFailed = 5,
@@ -51,7 +51,9 @@ impl Exit {
             Self::Fault => "a fault of Breakeven or of this machine",
             Self::Usage => "command line or configuration not right; nothing was started",
             Self::Unavailable => "engine or registry unavailable or not capable",
-            Self::SamplesFailed => "done, but some samples failed or are invalid",
+            Self::SamplesFailed => {
+                "done, but some samples failed or are invalid, or a run that is checked did not finish"
+            }
             Self::GateFailed => "a gate failed",
             Self::Interrupted => "interrupted; a partial report was written",
         }
@@ -146,7 +148,7 @@ mod tests {
             1  a fault of Breakeven or of this machine
             2  command line or configuration not right; nothing was started
             3  engine or registry unavailable or not capable
-            4  done, but some samples failed or are invalid
+            4  done, but some samples failed or are invalid, or a run that is checked did not finish
             5  a gate failed
           130  interrupted; a partial report was written
         ");

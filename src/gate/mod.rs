@@ -12,6 +12,7 @@ pub use kinds::{KINDS, Kind};
 
 use crate::compare::Comparison;
 use crate::decision::{Decision, Group, Row};
+use crate::model::event::Ending;
 use crate::model::{CellKey, Event, Plan, Sample, sample};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,6 +124,8 @@ impl Part {
 pub struct Gate {
     /// Id of the run.
     pub run: String,
+    /// How it ended; absent if it was killed or is not over.
+    pub ending: Option<Ending>,
     /// Every rule, in the order of its file.
     pub rules: Vec<Checked>,
 }
@@ -131,6 +134,22 @@ impl Gate {
     /// How many rules are in this state.
     pub fn count(&self, state: State) -> usize {
         self.rules.iter().filter(|rule| rule.state == state).count()
+    }
+
+    /// Whether all was measured that was to be.
+    pub fn is_whole(&self) -> bool {
+        self.ending.is_some_and(Ending::is_whole)
+    }
+
+    /// Whether what was measured is too little to let the run pass: it was killed, interrupted or
+    /// broken off. A run that used its time up, or was put together of the parts that there are, is
+    /// as long as somebody asked for: it is too little where no rule passes.
+    pub fn is_cut_short(&self) -> bool {
+        match self.ending {
+            Some(Ending::Complete | Ending::Settled) => false,
+            Some(Ending::OutOfTime | Ending::NotWhole) => self.count(State::Pass) == 0,
+            Some(Ending::Interrupted | Ending::Aborted) | None => true,
+        }
     }
 }
 
@@ -222,5 +241,19 @@ pub fn check(rules: &Rules, evidence: &Evidence<'_>) -> Gate {
             parts,
         }
     };
-    Gate { run: evidence.plan.run.clone(), rules: rules.rules.iter().map(of).collect() }
+    Gate {
+        run: evidence.plan.run.clone(),
+        ending: ending(evidence.events),
+        rules: rules.rules.iter().map(of).collect(),
+    }
+}
+
+/// How a run ended: a part of it that was begun later and is not over takes the place of an end.
+fn ending(events: &[Event]) -> Option<Ending> {
+    let last = events.iter().rev().find_map(|event| match event {
+        Event::RunEnded { ending, .. } => Some(Some(*ending)),
+        Event::RunResumed { .. } => Some(None),
+        _ => None,
+    });
+    last.flatten()
 }

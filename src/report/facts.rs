@@ -65,20 +65,25 @@ impl RunFacts {
 
     /// How the run ended, in a few words.
     pub fn ending_text(&self) -> &'static str {
-        match self.ending {
-            Some(Ending::Complete) => "complete",
-            Some(Ending::Settled) => "complete: every verdict was settled",
-            Some(Ending::OutOfTime) => "partial: the time budget was used up",
-            Some(Ending::Interrupted) => "partial: interrupted",
-            Some(Ending::NotWhole) => "partial: parts are missing or not complete",
-            Some(Ending::Aborted) => "partial: engine or registry could not go on",
-            None => "partial: the run was killed or is not over",
-        }
+        ending_text(self.ending)
     }
 
     /// Counted samples of this status.
     pub fn count(&self, status: Status) -> usize {
         self.counts.get(&status).copied().unwrap_or(0)
+    }
+}
+
+/// How a run ended, in a few words.
+pub(super) fn ending_text(ending: Option<Ending>) -> &'static str {
+    match ending {
+        Some(Ending::Complete) => "complete",
+        Some(Ending::Settled) => "complete: every verdict was settled",
+        Some(Ending::OutOfTime) => "partial: the time budget was used up",
+        Some(Ending::Interrupted) => "partial: interrupted",
+        Some(Ending::NotWhole) => "partial: parts are missing or not complete",
+        Some(Ending::Aborted) => "partial: engine or registry could not go on",
+        None => "partial: the run was killed or is not over",
     }
 }
 

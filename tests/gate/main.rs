@@ -17,3 +17,4 @@ mod report_support;
 mod server;
 mod shown;
 mod support;
+mod unfinished;

@@ -1,7 +1,7 @@
 //! Workflow commands that GitHub Actions makes annotations of. What escapes what is as in GitHub's
 //! own toolkit (`escapeData` and `escapeProperty` of @actions/core).
 
-use super::{Gate, Output, ReportError, State, Target, reasons};
+use super::{Gate, Output, ReportError, State, Target, reasons, unfinished};
 use crate::report::text::visible;
 
 /// The row of `OUTPUTS`.
@@ -30,7 +30,11 @@ fn render(gate: &Gate) -> Result<String, ReportError> {
             data(&reasons.join("\n"))
         ))
     };
-    Ok(gate.rules.iter().filter_map(line).collect())
+    let of_run = unfinished(gate).map(|said| {
+        let command = if gate.is_cut_short() { "error" } else { "warning" };
+        format!("::{command} title={}::{}\n", property("the run is not whole"), data(&said))
+    });
+    Ok(gate.rules.iter().filter_map(line).chain(of_run).collect())
 }
 
 fn data(text: &str) -> String {

@@ -1,6 +1,6 @@
 //! GitLab's code quality report: an issue for each rule that does not hold.
 
-use super::{Gate, Output, ReportError, State, Target};
+use super::{Gate, Output, ReportError, State, Target, unfinished};
 use crate::report::text::visible;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -30,7 +30,21 @@ fn render(gate: &Gate) -> Result<String, ReportError> {
             },
         })
     };
-    let issues: Vec<_> = broken.map(issue).collect();
+    // Every issue needs a place: that of the rules, which this run could not answer.
+    let of_run = unfinished(gate).filter(|_| gate.is_cut_short()).zip(gate.rules.first());
+    let of_run = of_run.map(|(said, rule)| {
+        json!({
+            "description": said,
+            "check_name": "breakeven/whole",
+            "fingerprint": hex::encode(Sha256::digest("the run is whole")),
+            "severity": "critical",
+            "location": {
+                "path": rule.file.display().to_string(),
+                "lines": { "begin": rule.line },
+            },
+        })
+    });
+    let issues: Vec<_> = broken.map(issue).chain(of_run).collect();
     let text = serde_json::to_string_pretty(&issues)
         .map_err(|error| ReportError::format("the code quality report", error))?;
     Ok(text + "\n")

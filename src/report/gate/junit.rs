@@ -1,6 +1,6 @@
 //! JUnit XML, which most CI systems show: a test case for each rule.
 
-use super::{Gate, Output, ReportError, State, Target, reasons};
+use super::{Gate, Output, ReportError, State, Target, reasons, unfinished};
 use crate::report::text::visible;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -33,6 +33,17 @@ fn render(gate: &Gate) -> Result<String, ReportError> {
         let mut case = TestCase::new(visible(&name), status);
         case.set_classname(format!("breakeven.{}", rule.kind));
         case.set_system_out(visible(&format!("{}: {}", rule.origin(), rule.effective)));
+        suite.add_test_case(case);
+    }
+    if let Some(said) = unfinished(gate) {
+        let mut status = match gate.is_cut_short() {
+            true => TestCaseStatus::non_success(NonSuccessKind::Error),
+            false => TestCaseStatus::skipped(),
+        };
+        status.set_message(said);
+        status.set_type("not whole");
+        let mut case = TestCase::new("the run is whole", status);
+        case.set_classname("breakeven.run");
         suite.add_test_case(case);
     }
     let mut report = Report::new("breakeven check");

@@ -34,8 +34,12 @@ fn render(gate: &Gate) -> Result<String, ReportError> {
             }
         }
     }
+    let whole = u8::from(gate.is_whole());
     Ok(format!(
-        "# TYPE breakeven_rule stateset\n\
+        "# TYPE breakeven_run_whole gauge\n\
+         # HELP breakeven_run_whole Whether all was measured that was to be.\n\
+         breakeven_run_whole {whole}\n\
+         # TYPE breakeven_rule stateset\n\
          # HELP breakeven_rule What became of a rule.\n{states}\
          # TYPE breakeven_rule_value gauge\n\
          # HELP breakeven_rule_value What a rule is held against: seconds, a share or a count.\n\

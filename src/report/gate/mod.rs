@@ -7,9 +7,11 @@ mod junit;
 mod metrics;
 mod summary;
 
+use super::facts::ending_text;
 use super::text::harmless;
 use super::{ReportError, Style, terminal::Page};
 use crate::gate::{Checked, Gate, State};
+use crate::model::event::Ending;
 
 /// Where an output goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +76,11 @@ pub fn text(gate: &Gate, style: Style) -> String {
     }
     page.line("");
     page.line(&counts(gate));
+    if let Some(said) = unfinished(gate) {
+        let code = if gate.is_cut_short() { "31;1" } else { "33" };
+        let sign = if gate.is_cut_short() { "no pass" } else { "note" };
+        page.wrapped(&page.paint(code, &format!("{sign}: ")), "  ", &said);
+    }
     page.into_text()
 }
 
@@ -85,6 +92,25 @@ fn counts(gate: &Gate) -> String {
         .map(|(state, count)| format!("{count} {state}"))
         .collect();
     format!("{}: {}", super::text::plural(gate.rules.len(), "rule"), states.join(", "))
+}
+
+/// What an output has to say of a run that is not whole, and how to go on.
+fn unfinished(gate: &Gate) -> Option<String> {
+    if gate.is_whole() {
+        return None;
+    }
+    let held = if gate.is_cut_short() {
+        "rules that do not fail say nothing of what was not measured"
+    } else {
+        "rules were held against what was measured"
+    };
+    let advice = match gate.ending {
+        Some(Ending::NotWhole) => {
+            "go on with the parts (`breakeven run --resume PART_DIR`), then `breakeven merge` anew"
+        }
+        _ => "`breakeven run --resume RUN_DIR` goes on with it",
+    };
+    Some(format!("the run is {}; {held}; {advice}", ending_text(gate.ending)))
 }
 
 /// Why a rule is what it is, in one text of several lines.

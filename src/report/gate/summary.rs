@@ -1,6 +1,6 @@
 //! Markdown for a job's summary (`$GITHUB_STEP_SUMMARY`), to which every step appends.
 
-use super::{Gate, Output, ReportError, State, Target, counts, reasons};
+use super::{Gate, Output, ReportError, State, Target, counts, reasons, unfinished};
 use crate::report::text::markdown;
 
 /// The row of `OUTPUTS`.
@@ -12,12 +12,12 @@ pub(super) const OUTPUT: Output = Output {
 };
 
 fn render(gate: &Gate) -> Result<String, ReportError> {
-    let mut lines = vec![
-        format!("## Breakeven: {}", markdown(&counts(gate))),
-        String::new(),
-        "| state | rule | says | from |".to_owned(),
-        "|---|---|---|---|".to_owned(),
-    ];
+    let mut lines = vec![format!("## Breakeven: {}", markdown(&counts(gate))), String::new()];
+    if let Some(said) = unfinished(gate) {
+        let sign = if gate.is_cut_short() { "❌" } else { "⚠" };
+        lines.extend([format!("{sign} {}", markdown(&said)), String::new()]);
+    }
+    lines.extend(["| state | rule | says | from |".to_owned(), "|---|---|---|---|".to_owned()]);
     for rule in &gate.rules {
         let sign = match rule.state {
             State::Pass => "✅",
