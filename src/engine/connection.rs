@@ -54,11 +54,19 @@ pub(super) fn failure(
             EngineError::NotFound { operation, reference }
         }
         Error::DockerResponseServerError { status_code: 409, message } if operation == "remove" => {
-            let cause = format!(
-                "{message}. Something else on this engine uses it (`docker ps --all` and `docker \
+            // A container that `docker ps` does not show: Podman's Buildah left it.
+            let cause = match external_container(&message) {
+                Some(id) => format!(
+                    "{message}. A build that was broken off, on Podman, left that container: `docker \
+                     rm --force {id}` removes it, if nobody of yours works in it; then call \
+                     `breakeven clean`"
+                ),
+                None => format!(
+                    "{message}. Something else on this engine uses it (`docker ps --all` and `docker \
                  image ls --all` show what): leave it to whoever made that, or end it and call \
                  `breakeven clean`"
-            );
+                ),
+            };
             EngineError::Failed { operation, reference, cause }
         }
         Error::DockerResponseServerError { message, .. } => {
@@ -77,6 +85,13 @@ pub(super) fn failure(
         },
         other => EngineError::Failed { operation, reference, cause: said(&other) },
     }
+}
+
+/// The container of Podman's storage, and not of its own, that a message says uses an image.
+fn external_container(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("image used by ")?;
+    let id = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+    (id.len() == 64 && message.contains("external containers")).then(|| &id[..12])
 }
 
 /// An error with its causes: hyper's own text is only "client error (Connect)".
@@ -110,6 +125,18 @@ mod tests {
         assert!(said.contains("container 9ab. Something else on this engine uses it"), "{said}");
         assert!(said.contains("`breakeven clean`"), "{said}");
         assert!(!error("pull").contains("breakeven clean"));
+    }
+
+    #[test]
+    fn a_container_that_only_podman_shows_is_named() {
+        let id = "d0d0c18748f36cb54c57347a03921661073ce536b6c3356dbcca37d0ecca8ed2";
+        let message = format!(
+            "image sha256:164b is in use: image used by {id}: image is in use by a container: \
+             consider listing external containers and force-removing image"
+        );
+        let error = Error::DockerResponseServerError { status_code: 409, message };
+        let said = failure("remove", "sha256:164b", "unix:///x.sock", error).to_string();
+        assert!(said.contains("`docker rm --force d0d0c18748f3`"), "{said}");
     }
 
     #[test]

@@ -268,10 +268,18 @@ impl Upkeep<'_> {
             let removed = self.docker.remove_image(name, Some(options), None).await;
             match removed.map_err(|error| self.failure("remove", name, error)) {
                 Ok(_) | Err(EngineError::NotFound { .. }) => Ok(()),
+                // Podman 4.3 takes parents along that nothing else needs, whatever is asked for, and
+                // says of an id that is not there any more that it is no name.
+                Err(EngineError::Failed { .. }) if self.is_gone(name).await? => Ok(()),
                 Err(error) => Err(error),
             }
         };
         patiently(remove).await
+    }
+
+    /// Whether this is the id of an image that is not there.
+    async fn is_gone(&self, name: &str) -> Result<bool, EngineError> {
+        Ok(name.starts_with("sha256:") && self.images().await?.iter().all(|one| one.id != name))
     }
 
     /// Gives a tag back to the image that it named before.

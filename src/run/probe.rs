@@ -64,12 +64,27 @@ pub async fn probe_engines(bench: &Bench<'_>) -> Result<Vec<Event>, RunError> {
             }
             bench.end(site, begun).await?;
         }
+        // Where there is no such builder, nothing else that it cannot do is worth a word.
+        let without: Vec<Builder> = answers
+            .iter()
+            .filter_map(|(capability, _, _, answer)| match (capability, answer) {
+                (Capability::Builder(builder), Err(EngineError::NotCapable { .. })) => {
+                    Some(*builder)
+                }
+                _ => None,
+            })
+            .collect();
         for (capability, cells, _, answer) in answers {
             match answer {
                 Ok(()) => {}
                 Err(EngineError::NotCapable { what, cause, advice }) => {
-                    let reason = format!("{what}: {cause}");
-                    events.push(event(name, capability, cells, reason, advice));
+                    let of_builder = matches!(capability, Capability::Builder(_));
+                    let left = |cell: &&&Cell| of_builder || !without.contains(&cell.builder);
+                    let cells: Vec<&Cell> = cells.iter().filter(left).copied().collect();
+                    if !cells.is_empty() {
+                        let reason = format!("{what}: {cause}");
+                        events.push(event(name, capability, &cells, reason, advice));
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -86,8 +86,11 @@ fn podman_builds_behind_its_socket_and_what_it_cannot_do_is_unsupported() {
     let podman = Podman::start(bed.path("podman"));
     let before = podman.images();
     let config = bed.config(CONFIG);
-    let cells = ["cold", "pull", "save-load"].map(|one| format!("*/app/branch/{one}/classic/*"));
-    let only = cells.join(",");
+    let cells = ["cold", "local", "pull", "save-load"];
+    let cells = cells.map(|one| format!("*/app/branch/{one}/classic/*"));
+    let buildkit = ["cold", "save-load", "local-max"];
+    let buildkit = buildkit.map(|one| format!("*/app/branch/{one}/buildkit/*"));
+    let only = [cells.join(","), buildkit.join(",")].join(",");
     let mut run = bed.breakeven();
     run.arg("run").arg(config).args(["--out", "out", "--only", &only]);
     let output = podman.told(&mut run);
@@ -96,15 +99,16 @@ fn podman_builds_behind_its_socket_and_what_it_cannot_do_is_unsupported() {
 
     // Nothing is measured of what cannot be done, and everything else is what it claims to be.
     let samples = bed.samples();
-    assert_eq!(samples.len(), 2, "warm-up and round of one cell: {stderr}");
+    assert_eq!(samples.len(), 4, "warm-up and round of two cells: {stderr}");
     for sample in &samples {
-        assert_eq!(sample.cell.strategy, "cold");
         assert_eq!(sample.status, Status::Ok, "{}", sample.reason);
+        let local = sample.cell.strategy == "local";
+        assert!(local || sample.cell.strategy == "cold", "{}", sample.cell.key());
         // ARG counts as a step, as CMD does.
         let steps: Vec<_> = sample.steps.iter().map(|step| (step.stage, step.step)).collect();
         let builder = (1..=5).map(|step| ("builder", step));
         assert_eq!(steps, builder.chain((1..=3).map(|step| ("1", step))).collect::<Vec<_>>());
-        assert!(sample.steps.iter().all(|step| !step.hit), "{:?}", sample.steps);
+        assert_eq!(sample.steps.iter().any(|step| step.hit), local, "{:?}", sample.steps);
         assert!(sample.image_bytes.is_some_and(|bytes| bytes > 2_000_000));
     }
     let unsupported: Vec<(String, String)> = journal::read(&bed.path("out"))
@@ -128,6 +132,13 @@ fn podman_builds_behind_its_socket_and_what_it_cannot_do_is_unsupported() {
             "{strategy}: {unsupported:?}"
         );
     }
+    // An engine that has no BuildKit lacks nothing else of it, and no trap of BuildKit's is found.
+    let of_buildkit: Vec<_> =
+        unsupported.iter().filter(|(cell, _)| cell.contains("/buildkit/")).collect();
+    assert_eq!(of_buildkit.len(), 3, "{of_buildkit:?}");
+    assert!(of_buildkit.iter().all(|(_, why)| why.contains("no BuildKit")), "{of_buildkit:?}");
+    let report = std::fs::read_to_string(bed.path("out/report.md")).unwrap();
+    assert!(!report.contains("loaded-not-consulted"), "{report}");
     assert_eq!(podman.images(), before, "what the run made is gone, intermediate images too");
     assert_eq!(bed.leavings(), Vec::<String>::new());
 }
