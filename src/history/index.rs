@@ -32,8 +32,10 @@ pub(super) struct ToWrite<'a>(Borrowed<'a>);
 
 impl Index {
     /// What is to be written of these runs.
-    pub(super) fn of(runs: &[(ObjectName, Summary)]) -> ToWrite<'_> {
-        ToWrite(Borrowed { runs: runs.iter().map(|(name, summary)| (name, summary)).collect() })
+    pub(super) fn of<'a>(runs: impl IntoIterator<Item = &'a (ObjectName, Summary)>) -> ToWrite<'a> {
+        ToWrite(Borrowed {
+            runs: runs.into_iter().map(|(name, summary)| (name, summary)).collect(),
+        })
     }
 
     /// Reads one; an empty one where it is damaged.

@@ -18,7 +18,7 @@ use crate::storage::{Access, Objects, StorageError};
 use crate::trend::Summary;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use index::Index;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything of a history lies in this folder below its address.
 pub const FOLDER: &str = "breakeven-history";
@@ -101,7 +101,9 @@ pub struct Loaded {
     /// one run, that with the longest journal.
     pub runs: Vec<(ObjectName, Summary)>,
     /// Objects of runs of which a longer part is in `runs`.
-    pub superseded: Vec<ObjectName>,
+    pub superseded: Vec<(ObjectName, Summary)>,
+    /// Parts of a run (`--shard`) whose whole is in `runs`: their samples are its samples.
+    pub parts: Vec<(ObjectName, Summary)>,
     /// Objects that could not be used.
     pub damaged: Vec<Damaged>,
     /// Files in the folder whose names are not those of objects.
@@ -224,7 +226,10 @@ impl History {
     }
 
     async fn write_index(&self, loaded: &Loaded) -> Result<(), HistoryError> {
-        let bytes = Index::of(&loaded.runs).to_bytes()?;
+        let bytes = {
+            let Loaded { runs, superseded, parts, .. } = loaded;
+            Index::of(runs.iter().chain(superseded).chain(parts)).to_bytes()?
+        };
         Ok(self.objects.replace(index::NAME, bytes.into()).await?)
     }
 
@@ -264,17 +269,21 @@ impl History {
         }
         let mut longest: BTreeMap<String, (ObjectName, Summary)> = BTreeMap::new();
         for (name, summary) in known {
-            let length = |of: &(ObjectName, Summary)| (of.1.events, of.0.clone());
+            // Older objects of a merged run do not say what its parts are.
+            let length = |of: &(ObjectName, Summary)| (of.1.events, of.1.parts.len(), of.0.clone());
             let one = (name, summary);
             match longest.get_mut(&one.1.run) {
                 None => drop(longest.insert(one.1.run.clone(), one)),
                 Some(other) if length(other) < length(&one) => {
-                    loaded.superseded.push(std::mem::replace(other, one).0);
+                    loaded.superseded.push(std::mem::replace(other, one));
                 }
-                Some(_) => loaded.superseded.push(one.0),
+                Some(_) => loaded.superseded.push(one),
             }
         }
-        loaded.runs = longest.into_values().collect();
+        let merged: BTreeSet<String> =
+            longest.values().flat_map(|(_, one)| &one.parts).cloned().collect();
+        (loaded.parts, loaded.runs) =
+            longest.into_values().partition(|(_, one)| merged.contains(&one.run));
         loaded.runs.sort_by(|(_, a), (_, b)| (&a.started_at, &a.run).cmp(&(&b.started_at, &b.run)));
         Ok(loaded)
     }

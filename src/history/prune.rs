@@ -25,7 +25,7 @@ pub struct Pruned {
 }
 
 /// Objects that are not kept, the oldest first: those of runs that neither reason keeps, and, with
-/// them, shorter parts of the same runs. A run whose start is not known is not old.
+/// them, shorter journals of the same runs and the parts that a run was merged from. A run whose start is not known is not old.
 pub fn select(loaded: &Loaded, keep: Keep, now: OffsetDateTime) -> Vec<Pruned> {
     if keep == Keep::default() {
         return Vec::new();
@@ -42,8 +42,13 @@ pub fn select(loaded: &Loaded, keep: Keep, now: OffsetDateTime) -> Vec<Pruned> {
             name: name.clone(),
             started_at: summary.started_at.clone(),
         };
-        let parts = loaded.superseded.iter().filter(|other| other.run() == name.run());
-        pruned.extend(parts.map(of));
+        let parts = loaded.parts.iter().filter(|(_, part)| summary.parts.contains(&part.run));
+        let runs: Vec<&str> = std::iter::once(name)
+            .chain(parts.clone().map(|(name, _)| name))
+            .map(ObjectName::run)
+            .collect();
+        let shorter = loaded.superseded.iter().filter(|(other, _)| runs.contains(&other.run()));
+        pruned.extend(shorter.chain(parts).map(|(name, _)| of(name)));
         pruned.push(of(name));
     }
     pruned

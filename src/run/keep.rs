@@ -16,6 +16,8 @@ pub struct KeptRun {
     pub address: String,
     /// Whether it was not there before.
     pub new: bool,
+    /// Whether it is one of several parts of a run.
+    pub part: bool,
 }
 
 /// Writes the run of a directory into the history at an address.
@@ -35,5 +37,6 @@ pub async fn keep(dir: &Path, address: &str, access: &Access) -> Result<KeptRun,
     let summary = Summary::of(&published.plan, &published.events, &published.decision);
     let kept = Kept { summary: &summary, plan: &published.plan, lines: &lines };
     let (name, new) = history.add(&kept).await?;
-    Ok(KeptRun { name, address: history.shown().to_owned(), new })
+    let part = published.plan.shard.is_some();
+    Ok(KeptRun { name, address: history.shown().to_owned(), new, part })
 }

@@ -35,6 +35,9 @@ pub struct Summary {
     pub ok: usize,
     /// Samples of counted rounds that are not.
     pub not_ok: usize,
+    /// Ids of the runs that it was merged from; none if it was not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
     /// Lines of its journal. A run that was resumed has more than its first part.
     pub events: usize,
     /// What it was measured under, see [`conditions`].
@@ -152,6 +155,7 @@ impl Summary {
             rounds: decision.rounds,
             ok,
             not_ok: of_rounds().count() - ok,
+            parts: parts(events),
             events: events.len(),
             conditions: conditions(plan, events),
             relevance: plan.relevance,
@@ -159,6 +163,14 @@ impl Summary {
             verdicts: decision.weighted.iter().filter_map(verdict).collect(),
         }
     }
+}
+
+fn parts(events: &[Event]) -> Vec<String> {
+    let part = |event: &Event| match event {
+        Event::PartMerged { run, .. } => Some(run.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(part).collect()
 }
 
 /// Mean seconds by the key of a cell.

@@ -1,10 +1,12 @@
 //! What a history keeps, whatever happens to it.
 
 use crate::made::{all_done, command, files, night, objects, run, s3, said, write};
+use crate::parts::split;
 use crate::report_support::Run;
 use breakeven::history::{self, Kept};
 use breakeven::model::Event;
 use breakeven::model::event::Ending;
+use breakeven::storage::Access;
 use breakeven::trend::Summary;
 use serde_json::Value;
 use std::fs;
@@ -276,4 +278,38 @@ fn what_is_no_run_is_refused_by_every_command_that_reads_one() {
         }
     }
     assert!(files(&dir.join("h")).is_empty() && !dir.join("whole").exists());
+}
+
+#[test]
+fn a_merged_run_counts_in_place_of_its_parts_whichever_came_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let parts = split(&run("one", |_| ()), 2, &dir.join("parts"), |_, _| {});
+    let parts: Vec<&str> = parts.iter().map(|part| part.to_str().unwrap()).collect();
+    let merge = [&["merge", "--out", "whole"], &parts[..]].concat();
+    said(command(dir, &merge).output().unwrap(), 0);
+    for order in [[parts[0], "whole", parts[1]], ["whole", parts[1], parts[0]]] {
+        fs::create_dir(dir.join("h")).unwrap();
+        for name in order {
+            let add = command(dir, &["history", "add", name, "--to", "h"]).output().unwrap();
+            let [_, told] = said(add, 0);
+            assert_eq!(told.contains("part of a run"), name != "whole", "{told}");
+        }
+        // From the objects, and then by the index, which knows all three.
+        for from in ["objects", "index"] {
+            let shown = command(dir, &["history", "h", "--format", "json"]).output().unwrap();
+            let [out, told] = said(shown, 0);
+            let shown: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(shown["runs"], 1, "{from} {order:?}");
+            assert!(told.contains("2 parts of merged runs are left out"), "{told}");
+        }
+        let kept = history::History::open(dir.join("h").to_str().unwrap(), &Access::of_process());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let loaded = runtime.block_on(kept.unwrap().load()).unwrap();
+        assert_eq!(loaded.read, 0, "the index knows the parts as well");
+        let prune = ["history", "prune", "h", "--keep", "0", "--yes"];
+        let [out, _] = said(command(dir, &prune).output().unwrap(), 0);
+        assert!(out.contains("removed 3 objects"), "parts go with their whole: {out}");
+        fs::remove_dir_all(dir.join("h")).unwrap();
+    }
 }

@@ -36,6 +36,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, CliError> {
         let kept = runtime.block_on(run::keep(dir, &address, &Access::of_process()))?;
         let what = if kept.new { "added" } else { "there already" };
         output::data(&format!("{what}: {} in {}\n", kept.name, kept.address))?;
+        if kept.part {
+            output::message(
+                "note: this is a part of a run; `breakeven merge` makes the whole, and once that is \
+                 there too it counts in place of its parts",
+            );
+        }
     }
     Ok(Exit::Done)
 }

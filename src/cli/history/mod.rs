@@ -62,6 +62,12 @@ fn tell(loaded: &Loaded) -> Exit {
         let name = text::harmless(stranger);
         output::message(&format!("note: {name} is none of ours and left alone"));
     }
+    if !loaded.parts.is_empty() {
+        output::message(&format!(
+            "note: {} of merged runs are left out: their samples count in the whole",
+            text::plural(loaded.parts.len(), "part")
+        ));
+    }
     for damaged in &loaded.damaged {
         let why = text::harmless(&damaged.why);
         output::message(&format!("warning: skipped: {why}"));
