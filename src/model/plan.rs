@@ -1,5 +1,13 @@
 //! The resolved plan of a run: everything that decides what is measured, validated and printable.
 
+mod archive;
+mod engine;
+mod workload;
+
+pub use archive::{ArchivePlan, Compression};
+pub use engine::{Driver, EnginePlan, Keep, Store};
+pub use workload::{Change, CommitPlan, Edit, Revision, StageLayout, StepLayout, Workload};
+
 use super::cell::{Builder, Cell};
 use super::custom::CustomStrategy;
 use super::mix::MixPlan;
@@ -171,125 +179,6 @@ pub struct Relevance {
     pub seconds: f64,
 }
 
-/// A build context and Dockerfile as a user has it. Paths are absolute.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Workload {
-    /// Folder of the build context.
-    pub context: PathBuf,
-    /// The Dockerfile.
-    pub dockerfile: PathBuf,
-    /// `--target`, if not the last stage.
-    pub target: Option<String>,
-    /// `--build-arg` values.
-    pub build_args: BTreeMap<String, String>,
-    /// Secret `--build-arg`s, with the environment variable that holds the value of each.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub secret_args: BTreeMap<String, String>,
-    /// Named stages whose images stage strategies carry, in Dockerfile order, final one excluded.
-    pub stages: Vec<String>,
-    /// The images named by FROM that are not stages.
-    pub bases: Vec<String>,
-    /// What the Dockerfile's stages take, for deriving which steps a change leaves alone.
-    #[serde(default)]
-    pub layout: Vec<StageLayout>,
-}
-
-/// One stage of a Dockerfile.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct StageLayout {
-    /// Its name, or its number (from 0) where it has none: as in `steps.csv`.
-    pub name: String,
-    /// Number of the stage that it starts from, if it starts from one.
-    pub base_stage: Option<usize>,
-    /// Its RUN, COPY and ADD instructions in order.
-    pub steps: Vec<StepLayout>,
-    /// Whether it has an ARG.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub argument: bool,
-}
-
-/// One instruction that makes file system content.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct StepLayout {
-    /// Patterns of the files that it takes from the build context; none for RUN.
-    pub takes: Vec<String>,
-    /// Number of the stage that it takes files from (`COPY --from`, `RUN --mount=from`).
-    pub from_stage: Option<usize>,
-}
-
-/// What differs from the previous build.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Change {
-    /// Edits in order; none for the change `none`.
-    pub edits: Vec<Edit>,
-    /// Weight in the change mix.
-    pub weight: f64,
-    /// The commit that is built, if the change is one of a replay.
-    #[serde(default)]
-    pub commit: Option<CommitPlan>,
-}
-
-/// A commit of the repository's history that is built as a change.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CommitPlan {
-    /// The first line of its message.
-    pub title: String,
-    /// What a sample builds.
-    pub built: Revision,
-    /// Its first parent: what every candidate was built from.
-    pub before: Revision,
-}
-
-/// A commit, with the workloads as its Dockerfiles have them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Revision {
-    /// Its full id.
-    pub commit: String,
-    /// Workloads by name. Their paths are those of the user's checkout.
-    pub workloads: BTreeMap<String, Workload>,
-}
-
-/// One edit of a workspace. `{nonce}` in texts becomes a value that no other sample has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "edit")]
-pub enum Edit {
-    /// Adds text at the end of every matching file.
-    Append {
-        /// Glob of files, relative to the context.
-        files: String,
-        /// The text.
-        text: String,
-    },
-    /// Replaces every occurrence of a text in every matching file.
-    Replace {
-        /// Glob of files.
-        files: String,
-        /// What to look for, literally.
-        find: String,
-        /// What to put in its place.
-        with: String,
-    },
-    /// Creates a file (or overwrites it).
-    Create {
-        /// Path, relative to the context.
-        file: String,
-        /// Its content.
-        text: String,
-    },
-    /// Deletes every matching file.
-    Delete {
-        /// Glob of files.
-        files: String,
-    },
-    /// Copies a file of the user's over a file of the workspace.
-    Copy {
-        /// Absolute path of the source.
-        from: PathBuf,
-        /// Path, relative to the context.
-        file: String,
-    },
-}
-
 /// An image that an earlier build may have left as a cache source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
@@ -325,102 +214,6 @@ pub enum RegistryPlan {
     },
 }
 
-/// A Docker-compatible daemon that builds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-pub enum EnginePlan {
-    /// The user's own daemon; only what a run made is removed from it.
-    Shared {
-        /// Its address; found as the docker client finds it if absent.
-        host: Option<String>,
-    },
-    /// A daemon of this run's alone, in a container of the user's engine, thrown away.
-    Private {
-        /// Address of the user's engine that the container runs on; found as the docker client
-        /// finds it if absent.
-        host: Option<String>,
-        /// Image with a `dockerd`.
-        image: String,
-        /// Where the daemon keeps images; its own default if absent.
-        store: Option<Store>,
-        /// How long one daemon is kept.
-        keep: Keep,
-    },
-    /// No daemon: Buildah, with a storage of its own for every sample.
-    Buildah {
-        /// How it keeps layers; found out if absent.
-        driver: Option<Driver>,
-    },
-}
-
-impl EnginePlan {
-    /// The builders that such an engine may have.
-    pub const fn builders(&self) -> &'static [Builder] {
-        match self {
-            Self::Shared { .. } | Self::Private { .. } => &Builder::OF_DAEMONS,
-            Self::Buildah { .. } => &[Builder::Buildah],
-        }
-    }
-}
-
-/// How Buildah keeps layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Driver {
-    /// As differences, mounted over one another.
-    Overlay,
-    /// As whole copies, which works everywhere and is slow.
-    Vfs,
-}
-
-impl Driver {
-    /// As `--storage-driver` spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Overlay => "overlay",
-            Self::Vfs => "vfs",
-        }
-    }
-}
-
-impl EnginePlan {
-    /// Address of the user's engine, if the configuration names one.
-    pub fn host(&self) -> Option<&str> {
-        match self {
-            Self::Shared { host } | Self::Private { host, .. } => host.as_deref(),
-            Self::Buildah { .. } => None,
-        }
-    }
-
-    /// Whether the daemon is this run's alone.
-    pub const fn is_private(&self) -> bool {
-        matches!(self, Self::Private { .. })
-    }
-}
-
-/// Where a daemon keeps images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Store {
-    /// The daemon's own store (driver overlay2).
-    Overlay2,
-    /// The containerd image store.
-    Containerd,
-}
-
-/// How long one private daemon is kept.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// Each sample has a new one, as a fresh runner has.
-    #[default]
-    Sample,
-    /// One serves a whole round and is emptied between samples.
-    Round,
-}
-
 /// The network between a job and its registry or storage.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LinkPlan {
@@ -436,77 +229,6 @@ impl LinkPlan {
     /// Whether it shapes nothing.
     pub fn is_unshaped(&self) -> bool {
         self.down_bps.is_none() && self.up_bps.is_none() && self.rtt_s <= 0.0
-    }
-}
-
-/// How archives of images and caches are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArchivePlan {
-    /// Format.
-    pub compression: Compression,
-    /// Level; the format's own default if absent.
-    pub level: Option<i32>,
-    /// Threads that compress.
-    pub threads: u32,
-}
-
-impl Default for ArchivePlan {
-    fn default() -> Self {
-        Self { compression: Compression::None, level: None, threads: 1 }
-    }
-}
-
-/// Format of an archive.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compression {
-    /// Not compressed, as `docker save` writes it.
-    #[default]
-    None,
-    /// As `gzip` writes it.
-    Gzip,
-    /// As `zstd` writes it.
-    Zstd,
-}
-
-impl Compression {
-    /// The levels that there are; none where nothing is compressed.
-    pub const fn levels(self) -> Option<std::ops::RangeInclusive<i32>> {
-        match self {
-            Self::None => None,
-            Self::Gzip => Some(1..=9),
-            Self::Zstd => Some(1..=19),
-        }
-    }
-
-    /// The level where none is named: what the command of this name takes.
-    pub const fn default_level(self) -> Option<i32> {
-        match self {
-            Self::None => None,
-            Self::Gzip => Some(6),
-            Self::Zstd => Some(3),
-        }
-    }
-
-    /// What the name of such an archive ends with.
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::None => "tar",
-            Self::Gzip => "tar.gz",
-            Self::Zstd => "tar.zst",
-        }
-    }
-}
-
-impl std::fmt::Display for Compression {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Gzip => "gzip",
-            Self::Zstd => "zstd",
-        })
     }
 }
 
