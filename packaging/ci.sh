@@ -20,10 +20,14 @@ read -r -a arguments <<<"${BREAKEVEN_ARGUMENTS-}"
 outputs=${GITHUB_OUTPUT:-/dev/null}
 summary=${GITHUB_STEP_SUMMARY:-/dev/null}
 
+# Of a verdict that lay here before, which is another run's.
+written() { stat -c '%i %y' "$out/verdict.env" 2>/dev/null || true; }
+before=$(written)
+
 code=0
 breakeven run "$config" --out "$out" ${arguments[@]+"${arguments[@]}"} || code=$?
 # Whatever was measured before a run ended early is handed on as well.
-if [[ -f $out/verdict.env ]]; then
+if [[ -f $out/verdict.env && $(written) != "$before" ]]; then
     cat "$out/verdict.env" >>"$outputs"
     printf 'breakeven_report=%s\n' "$out/report.html" >>"$outputs"
     cat "$out/report.md" >>"$summary"

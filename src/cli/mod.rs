@@ -152,6 +152,15 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What a build says that was made without a feature which it is asked for.
+#[cfg(not(all(feature = "openmetrics", feature = "otlp", feature = "parquet")))]
+fn absent(feature: &str, asked: &str) -> CliError {
+    CliError::Usage(format!(
+        "{asked} is not in this build of Breakeven, which was made without the feature `{feature}`. \
+         `cargo install --locked --path . --features {feature}` in its sources makes one that has it"
+    ))
+}
+
 /// The runtime that a command's asynchronous work runs on.
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Runtime::new()

@@ -12,18 +12,26 @@ pub struct Args {
     /// The directory that `breakeven run` wrote.
     run_dir: PathBuf,
     /// Write the run's figures as OpenMetrics text as well.
-    #[cfg(feature = "openmetrics")]
+    #[cfg_attr(not(feature = "openmetrics"), arg(hide = true))]
     #[arg(long, value_name = "FILE")]
     openmetrics: Option<PathBuf>,
     /// Send every job, with its phases and steps, as OpenTelemetry spans over OTLP/HTTP: to URL, to
     /// the one in OTEL_EXPORTER_OTLP_ENDPOINT, or to http://localhost:4318.
-    #[cfg(feature = "otlp")]
+    #[cfg_attr(not(feature = "otlp"), arg(hide = true))]
     #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     otlp: Option<String>,
 }
 
 /// Carries it out.
 pub fn run(args: &Args) -> Result<Exit, CliError> {
+    #[cfg(not(feature = "openmetrics"))]
+    if args.openmetrics.is_some() {
+        return Err(super::absent("openmetrics", "--openmetrics"));
+    }
+    #[cfg(not(feature = "otlp"))]
+    if args.otlp.is_some() {
+        return Err(super::absent("otlp", "--otlp"));
+    }
     let published = run::recorded(&args.run_dir)?;
     let model = published.model().map_err(RunError::from)?;
     // A run directory may be read-only, as an artifact of another job: it can be looked at still.

@@ -80,7 +80,7 @@ pub(super) fn failure(
         | Error::IOError { .. }
         | Error::SocketNotFoundError(_) => EngineError::Unavailable {
             address: address.to_owned(),
-            cause: format!("{operation} {reference}: {}", said(&error)),
+            cause: format!("{}: {}", format!("{operation} {reference}").trim_end(), said(&error)),
             advice: "See whether it still runs, and its log".to_owned(),
         },
         other => EngineError::Failed { operation, reference, cause: said(&other) },

@@ -30,6 +30,14 @@ enum Command {
     Add(add::Args),
     #[cfg(feature = "parquet")]
     Export(export::Args),
+    /// Says that this build has none.
+    #[cfg(not(feature = "parquet"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Export {
+        /// Whatever it is given.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+        _given: Vec<std::ffi::OsString>,
+    },
     Prune(prune::Args),
     Rebuild(rebuild::Args),
 }
@@ -41,6 +49,8 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
         Some(Command::Add(args)) => add::run(args),
         #[cfg(feature = "parquet")]
         Some(Command::Export(args)) => export::run(args),
+        #[cfg(not(feature = "parquet"))]
+        Some(Command::Export { .. }) => Err(super::absent("parquet", "`history export`")),
         Some(Command::Prune(args)) => prune::run(args),
         Some(Command::Rebuild(args)) => rebuild::run(args),
     }
