@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::{CliError, compare, output, runtime};
+use crate::compare::Across;
 use crate::gate::{self, Baseline, Evidence, Gate, Rules, State};
 use crate::report;
 use crate::report::gate::{OUTPUTS, Output, Target};
@@ -104,7 +105,7 @@ fn baselines(
     rules: &Rules,
     run: &RunSource,
     published: &Published,
-) -> Result<BTreeMap<(PathBuf, bool), Baseline>, CliError> {
+) -> Result<BTreeMap<(PathBuf, Across), Baseline>, CliError> {
     let mut baselines = BTreeMap::new();
     for which in rules.rules.iter().filter_map(gate::Rule::compares_with) {
         if baselines.contains_key(&which) {

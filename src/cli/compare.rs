@@ -2,10 +2,11 @@
 
 use super::exit::Exit;
 use super::{CliError, output, runtime};
-use crate::compare::{self, Side};
+use crate::compare::{self, Across, Side};
 use crate::report::comparison::{COMPARISON_FORMATS, ComparisonFormat, comparison_format};
 use crate::run::comparable::{self, NotComparable};
 use crate::run::{self, Earlier, Published, RunError, RunSource, TooFew, Which};
+use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 /// Compares two runs cell by cell: what takes longer now, what takes less, and which verdicts are
@@ -18,12 +19,31 @@ pub struct Args {
     /// The run that is compared: a directory, or `PLACE#RUN` or `PLACE#last` of a history.
     new: RunSource,
     /// Compare also what was not measured under the same conditions (machine, engine, content,
-    /// link), and say what that means.
-    #[arg(long)]
-    across: bool,
+    /// link), and say what that means; with `=content` only what differs in what was built.
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "everything")]
+    across: Option<Asked>,
     /// How to print it.
     #[arg(long, value_name = "FORMAT", default_value = "terminal", value_parser = formats())]
     format: &'static ComparisonFormat,
+}
+
+/// What `--across` takes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Asked {
+    /// Contexts, Dockerfiles, base images and commits.
+    Content,
+    /// Machine, engines and links as well.
+    Everything,
+}
+
+impl Args {
+    fn across(&self) -> Across {
+        match self.across {
+            None => Across::Nothing,
+            Some(Asked::Content) => Across::Content,
+            Some(Asked::Everything) => Across::Everything,
+        }
+    }
 }
 
 fn formats() -> impl TypedValueParser<Value = &'static ComparisonFormat> {
@@ -36,7 +56,7 @@ fn formats() -> impl TypedValueParser<Value = &'static ComparisonFormat> {
 pub fn run(args: &Args) -> Result<Exit, CliError> {
     let comparison = {
         let published = runtime()?.block_on(args.new.read())?;
-        between(&args.base, (&args.new, &published), args.across)?
+        between(&args.base, (&args.new, &published), args.across())?
     };
     let text = (args.format.render)(&comparison, output::style()).map_err(RunError::from)?;
     output::data(&text)?;
@@ -47,7 +67,7 @@ pub fn run(args: &Args) -> Result<Exit, CliError> {
 pub(super) fn between(
     base: &RunSource,
     (new, published): (&RunSource, &Published),
-    across: bool,
+    across: Across,
 ) -> Result<compare::Comparison, CliError> {
     if let RunSource::History { place, which: Which::LastOf(count) } = base {
         return with_last((place, *count), (base, new), published, across);
@@ -60,7 +80,7 @@ pub(super) fn between(
     };
     let sides = [side(&earlier), side(published)];
     let found = comparable::differences(&sides[0], &sides[1]);
-    if !found.breaking.is_empty() && !across {
+    if !found.allowed(across) {
         return Err(NotComparable::Conditions {
             base: base.to_string(),
             new: new.to_string(),
@@ -81,7 +101,7 @@ fn with_last(
     (place, count): (&str, usize),
     (base, new): (&RunSource, &RunSource),
     published: &Published,
-    across: bool,
+    across: Across,
 ) -> Result<compare::Comparison, CliError> {
     if count < compare::RUNS {
         return Err(CliError::Usage(format!(

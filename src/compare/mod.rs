@@ -11,10 +11,12 @@
 //! **Of a run that several machines measured, machines are what chance drew**, not their rounds, as
 //! in its own decision; the comparison says so.
 
+mod across;
 mod cells;
 mod many;
 mod verdicts;
 
+pub use across::Across;
 pub use many::{RUNS, against};
 
 use crate::decision::{Decision, Verdict};

@@ -63,6 +63,10 @@ fn described(schema: &Json) -> String {
         "array" if kind(&schema["items"]) == "string" => "a list of texts, such as [\"a\", \"b\"]",
         "array" => "a list",
         "word" => return format!("one of {}", listed(words(schema))),
+        "choice" if is_flat(schema) => {
+            let alternatives = schema["anyOf"].as_array().into_iter().flatten();
+            return alternatives.map(described).collect::<Vec<_>>().join(", or ");
+        }
         "choice" if has_text(schema) => "a text or a table",
         _ => "a table",
     };
@@ -71,6 +75,12 @@ fn described(schema: &Json) -> String {
         (Some(least), None) => format!("{noun}, at least {least}"),
         _ => noun.to_owned(),
     }
+}
+
+/// Whether no alternative is a table.
+fn is_flat(schema: &Json) -> bool {
+    let flat = |one: &Json| matches!(kind(one), "boolean" | "word");
+    schema["anyOf"].as_array().into_iter().flatten().all(flat)
 }
 
 /// Whether a text is one of the alternatives.
@@ -129,6 +139,7 @@ impl<'s> Walk<'s, '_> {
                 let fits = |schema: &Json| match other {
                     DeValue::String(_) => matches!(kind(schema), "string" | "word"),
                     DeValue::Array(_) => kind(schema) == "array",
+                    DeValue::Boolean(_) => kind(schema) == "boolean",
                     _ => false,
                 };
                 let alternatives = schema["anyOf"].as_array().into_iter().flatten();

@@ -2,6 +2,7 @@
 
 use super::kinds::{self, KINDS, Kind};
 use super::{Part, State};
+use crate::compare::Across;
 use crate::config::{self, ConfigError, Reader, allowed, axes};
 use crate::model::{Builder, Phase, Plan};
 use crate::strategy;
@@ -78,9 +79,9 @@ pub struct Rule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<String>,
     /// Of `regression`: whether to compare also what was measured under other conditions; `false`
-    /// if absent.
+    /// if absent, `"content"` for where nothing but what is built differs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub across: Option<bool>,
+    pub across: Option<Across>,
     /// Of `no-finding`: the finding's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -211,8 +212,8 @@ impl Rule {
     }
 
     /// The run that it compares with, and whether under other conditions too.
-    pub fn compares_with(&self) -> Option<(PathBuf, bool)> {
-        self.baseline.as_ref().map(|dir| (PathBuf::from(dir), self.across.unwrap_or(false)))
+    pub fn compares_with(&self) -> Option<(PathBuf, Across)> {
+        self.baseline.as_ref().map(|dir| (PathBuf::from(dir), self.across.unwrap_or_default()))
     }
 
     /// What it is called.

@@ -10,7 +10,7 @@ mod kinds;
 pub use file::{RULES_FILE, Rule, Rules, Undecided, schema};
 pub use kinds::{KINDS, Kind};
 
-use crate::compare::Comparison;
+use crate::compare::{Across, Comparison};
 use crate::decision::{Decision, Group, Row};
 use crate::model::event::Ending;
 use crate::model::{CellKey, Event, Plan, Sample, sample};
@@ -175,7 +175,7 @@ pub struct Evidence<'a> {
     /// What was decided from them.
     pub decision: &'a Decision,
     /// Runs that rules name as their baseline, by how [`Rule::compares_with`] names them.
-    pub baselines: BTreeMap<(PathBuf, bool), Baseline>,
+    pub baselines: BTreeMap<(PathBuf, Across), Baseline>,
 }
 
 impl<'a> Evidence<'a> {

@@ -1,7 +1,7 @@
 //! Whether two runs measured the same thing, so that their times can be paired.
 
 use super::difference::{of_facts, of_values};
-use crate::compare::Side;
+use crate::compare::{Across, Side};
 use crate::model::event::Ending;
 use crate::model::plan::LinkPlan;
 use crate::model::{Event, Plan};
@@ -16,7 +16,8 @@ pub enum NotComparable {
     #[error(
         "{new} cannot be compared with {base}:\n  {}\nMeasure under what {base} was measured under \
          (`breakeven repeat` does that, with the plan of a run directory), or add --across: then \
-         they are compared all the same, and a difference is one of all this together",
+         they are compared all the same, and a difference is one of all this together \
+         (--across=content: only where nothing but what is built differs)",
         differences.join("\n  ")
     )]
     Conditions {
@@ -53,8 +54,21 @@ pub struct Differences {
     /// What decides how long a cell takes: machine model, engines, what is built, links, and how a
     /// job is carried out. Of what only one of the runs has nothing is said: its cells have no pair.
     pub breaking: Vec<String>,
+    /// Those of them that are about what is built.
+    pub content: Vec<String>,
     /// What a reader has to know.
     pub notes: Vec<String>,
+}
+
+impl Differences {
+    /// Whether runs that differ in this may be compared.
+    pub fn allowed(&self, across: Across) -> bool {
+        match across {
+            Across::Nothing => self.breaking.is_empty(),
+            Across::Content => self.breaking.iter().all(|line| self.content.contains(line)),
+            Across::Everything => true,
+        }
+    }
 }
 
 /// Compares what two runs were measured under. Pure.
@@ -88,9 +102,10 @@ pub fn between(base: &Under<'_>, new: &Under<'_>) -> Differences {
     let (was, is) = (base.plan, new.plan);
     found.breaking.extend(of_values(&decisive(was, is), &decisive(is, was)));
     found.breaking.extend(links(base, new));
+    found.content = of_values(&built(was, is), &built(is, was));
     match (contents(base), contents(new)) {
         (Some(was), Some(is)) => {
-            found.breaking.extend(of_facts(&common(was, is), &common(is, was)))
+            found.content.extend(of_facts(&common(was, is), &common(is, was)));
         }
         (was, is) => {
             let of = [(was, "BASE"), (is, "NEW")];
@@ -101,6 +116,7 @@ pub fn between(base: &Under<'_>, new: &Under<'_>) -> Differences {
             ));
         }
     }
+    found.breaking.extend(found.content.iter().cloned());
     found.notes.extend(of_values(&aside(was, is), &aside(is, was)));
     for (side, which) in [(base, "BASE"), (new, "NEW")] {
         let last = side.events.iter().rev().find_map(|event| match event {
@@ -150,15 +166,10 @@ fn facts(side: &Under<'_>, other: &Plan) -> BTreeMap<String, String> {
 /// files lie is left out, and so is a Dockerfile's layout: its content is compared.
 fn decisive(plan: &Plan, other: &Plan) -> Value {
     let workloads = of_both(&plan.workloads, &other.workloads, |workload| {
-        json!({ "target": workload.target, "stages": workload.stages, "bases": workload.bases,
-            "build_args": workload.build_args,
+        json!({ "target": workload.target, "build_args": workload.build_args,
             "secret_args": workload.secret_args.keys().collect::<Vec<_>>() })
     });
-    let changes = of_both(&plan.changes, &other.changes, |change| {
-        let built =
-            change.commit.as_ref().map(|commit| (&commit.built.commit, &commit.before.commit));
-        json!({ "edits": change.edits, "commit": built })
-    });
+    let changes = of_both(&plan.changes, &other.changes, |change| json!({ "edits": change.edits }));
     let have: BTreeMap<_, _> =
         plan.availabilities.iter().map(|one| (&one.name, &one.have)).collect();
     let other_have: BTreeMap<_, _> =
@@ -183,6 +194,21 @@ fn decisive(plan: &Plan, other: &Plan) -> Value {
         "registry": plan.registry,
         "storage": plan.storage,
     })
+}
+
+/// What of a plan is about what is built, beside the hashes of contents.
+fn built(plan: &Plan, other: &Plan) -> Value {
+    let workloads = of_both(
+        &plan.workloads,
+        &other.workloads,
+        |workload| json!({ "stages": workload.stages, "bases": workload.bases }),
+    );
+    let changes = of_both(&plan.changes, &other.changes, |change| {
+        let built =
+            change.commit.as_ref().map(|commit| (&commit.built.commit, &commit.before.commit));
+        json!({ "commit": built })
+    });
+    json!({ "workloads": workloads, "changes": changes })
 }
 
 /// What of a plan decides what is said of its cells, and not how long they take.

@@ -2,7 +2,7 @@
 
 use super::comparable::{Under, between};
 use super::{Published, RunError, decided, recorded};
-use crate::compare;
+use crate::compare::{self, Across};
 use crate::config::{self, Overrides};
 use crate::history::{History, HistoryError, Loaded};
 use crate::model::Event;
@@ -134,7 +134,7 @@ pub async fn earlier(
     place: &str,
     count: usize,
     new: &Published,
-    across: bool,
+    across: Across,
 ) -> Result<Result<Earlier, TooFew>, RunError> {
     let (history, loaded) = load(place).await?;
     let is = Under { plan: &new.plan, events: &new.events };
@@ -142,7 +142,8 @@ pub async fn earlier(
     let model = trend::machine(&new.plan);
     let mut runs = Vec::new();
     let (mut looked_at, mut others) = (0, 0);
-    let (mut breaking, mut notes): (Vec<String>, Vec<String>) = Default::default();
+    let (mut why, mut notes): (Vec<String>, Vec<String>) = Default::default();
+    let mut crossed: Vec<String> = Vec::new();
     for (name, summary) in loaded.runs.iter().rev().filter(|(_, summary)| before.holds(summary)) {
         if runs.len() >= count || looked_at >= count.saturating_mul(LOOKED_AT) {
             break;
@@ -150,26 +151,26 @@ pub async fn earlier(
         looked_at += 1;
         // What is told by the machine alone need not be read.
         let other_machine = summary.machine != model;
-        if other_machine && !across {
+        if other_machine && across != Across::Everything {
             others += 1;
             continue;
         }
         let was = history.get(name).await?;
         let found = between(&Under { plan: &was.plan, events: &was.events }, &is);
-        if found.breaking.is_empty() || across {
+        if found.allowed(across) {
             if runs.is_empty() {
                 notes = found.notes;
             }
             for line in found.breaking {
-                if !breaking.contains(&line) {
-                    breaking.push(line);
+                if !crossed.contains(&line) {
+                    crossed.push(line);
                 }
             }
             runs.push(summary.clone());
         } else {
             others += 1;
-            if breaking.is_empty() {
-                breaking = found.breaking;
+            if why.is_empty() {
+                why = found.breaking;
             }
         }
     }
@@ -182,11 +183,9 @@ pub async fn earlier(
             runs.len(),
             compare::RUNS
         );
-        let why = std::iter::once(few).chain(breaking).collect();
-        return Ok(Err(TooFew { why, enough_across: !across && looked_at >= compare::RUNS }));
-    }
-    if !across {
-        breaking.clear();
+        let why = std::iter::once(few).chain(why).collect();
+        let enough_across = across != Across::Everything && looked_at >= compare::RUNS;
+        return Ok(Err(TooFew { why, enough_across }));
     }
     if others > 0 {
         notes.push(format!("{others} runs between them are left out as not comparable"));
@@ -195,7 +194,7 @@ pub async fn earlier(
         "a difference is held against how these runs differ from each other: n of base counts runs"
             .to_owned(),
     );
-    Ok(Ok(Earlier { runs, across: breaking, notes }))
+    Ok(Ok(Earlier { runs, across: crossed, notes }))
 }
 
 /// A history with what it holds.

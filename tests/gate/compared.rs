@@ -137,3 +137,50 @@ async fn a_rule_says_what_it_needs_and_what_it_was_asked_across() {
     assert!(out.contains("other conditions, so that it is a difference of all this"), "{out}");
     assert!(out.contains("machine processor: was AMD EPYC, 2 cores, is Intel Xeon"), "{out}");
 }
+
+#[tokio::test]
+async fn a_repository_that_changes_is_compared_across_its_content_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    nights(dir, 1.0).await;
+    let mut changed = run("changed", |sample| slow(sample, 1.5));
+    for workload in changed.plan.workloads.values_mut() {
+        workload.stages.push("another".to_owned());
+    }
+    write(&changed, &dir.join("changed"));
+    changed.plan.run = "elsewhere".to_owned();
+    let processor = "Intel Xeon, 4 cores".to_owned();
+    changed.plan.facts.insert("machine processor".to_owned(), processor);
+    for event in &mut changed.events {
+        if let Event::RunStarted { run, .. } = event {
+            "elsewhere".clone_into(run);
+        }
+    }
+    write(&changed, &dir.join("elsewhere"));
+    for base in ["h#last:10", "h#last"] {
+        for (new, across, code) in [
+            ("changed", None, 2),
+            ("changed", Some("--across=content"), 0),
+            ("changed", Some("--across"), 0),
+            ("elsewhere", Some("--across=content"), 2),
+            ("elsewhere", Some("--across=everything"), 0),
+        ] {
+            let args: Vec<&str> = ["compare", base, new].into_iter().chain(across).collect();
+            let [out, told] = said(command(dir, &args).output().unwrap(), code);
+            let named = if code == 0 { out } else { told };
+            assert!(named.contains("another") || new == "elsewhere", "{args:?} {named}");
+        }
+    }
+    fs::write(dir.join("rules.toml"), format!("{RULES}across = \"contents\"\n")).unwrap();
+    let [_, told] = said(command(dir, &["check", "changed"]).output().unwrap(), 2);
+    assert!(told.contains("did you mean `content`"), "{told}");
+    fs::write(dir.join("rules.toml"), format!("{RULES}across = 1\n")).unwrap();
+    let [_, told] = said(command(dir, &["check", "changed"]).output().unwrap(), 2);
+    assert!(told.contains("allowed: `true` or `false`, or one of `content`"), "{told}");
+    fs::write(dir.join("rules.toml"), format!("{RULES}across = \"content\"\n")).unwrap();
+    for (new, code, words) in [("changed", 5, "other conditions"), ("elsewhere", 0, "skip")] {
+        let [out, _] = said(command(dir, &["check", new]).output().unwrap(), code);
+        let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(out.contains(words) && out.contains("across = \"content\""), "{out}");
+    }
+}

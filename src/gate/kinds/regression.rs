@@ -20,7 +20,7 @@ pub(super) const KIND: Kind = Kind {
         "link",
         "engine",
     ],
-    defaults: |rule| Rule { across: Some(rule.across.unwrap_or(false)), ..rule.clone() },
+    defaults: |rule| Rule { across: Some(rule.across.unwrap_or_default()), ..rule.clone() },
     check,
 };
 
@@ -35,7 +35,8 @@ fn check(rule: &Rule, evidence: &Evidence<'_>) -> Vec<Part> {
         Some(Baseline::NotComparable(differences)) => {
             let said = format!(
                 "not comparable with {}: {}. `across = true` compares all the same, and a difference \
-                 is one of all this together",
+                 is one of all this together (`across = \"content\"`: only where nothing but what is \
+                 built differs)",
                 which.0.display(),
                 differences.join("; ")
             );
