@@ -34,6 +34,8 @@ install -D -m 755 "$binary" "$root/usr/bin/breakeven"
 "$binary" completions fish >"$share/fish/vendor_completions.d/breakeven.fish"
 cp "$top/CHANGELOG.md" "$share/doc/breakeven/changelog"
 cp "$top/README.md" "$share/doc/breakeven/"
+# What the help and messages name.
+install -D -m 644 -t "$share/doc/breakeven/docs" "$top"/docs/*.md "$top"/docs/*.schema.json
 {
     printf 'Breakeven may be used under either of two licences.\n\n'
     cat "$top/LICENSE-MIT"
@@ -63,9 +65,9 @@ fi
         "Recommends: docker.io | docker-ce | podman | buildah" \
         "Suggests: docker-buildx, docker-registry" \
         "Description: decides whether an image build cache pays off in CI" \
-        " Runs the same container-image build the way a CI job would, with and without a cache" \
-        " that is carried from one job to the next, times every phase, and ends in a verdict" \
-        " with an interval, or in \"undecided\"."
+        " Runs the same container-image build the way a CI job would, with and without" \
+        " a cache that is carried from one job to the next, times every phase, and ends" \
+        " in a verdict with an interval, or in \"undecided\"."
     if [[ -n $depends ]]; then printf '%s\n' "$depends"; fi
 } >"$root/DEBIAN/control"
 (cd "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"

@@ -136,7 +136,7 @@ fn settings_reach_the_command() {
     let settings = [
         ("BREAKEVEN_CONFIG", "ci/b.toml"),
         ("BREAKEVEN_OUT", "here"),
-        ("BREAKEVEN_ARGUMENTS", "--max-time 30min --seed 7"),
+        ("BREAKEVEN_ARGUMENTS", "--max-time 30min --only bin/*"),
     ];
     for call in [
         |job: &Job, settings: &[_]| job.action(settings),
@@ -144,7 +144,7 @@ fn settings_reach_the_command() {
     ] {
         let job = Job::new(0);
         assert!(call(&job, &settings).status.success());
-        assert_eq!(job.read("asked"), "run ci/b.toml --out here --max-time 30min --seed 7\n");
+        assert_eq!(job.read("asked"), "run ci/b.toml --out here --max-time 30min --only bin/*\n");
         assert!(job.path("here/verdict.env").exists());
     }
 }

@@ -42,6 +42,10 @@ fn the_debian_package_is_whole_and_always_the_same() {
     ] {
         assert!(root.join(file).metadata().is_ok_and(|file| file.len() > 0), "no {file}");
     }
+    // What the help names is there to be read.
+    let help = printed(Command::new(root.join("usr/bin/breakeven")).args(["check", "--help"]));
+    assert!(help.contains("docs/compare.md"), "{help}");
+    assert!(root.join("usr/share/doc/breakeven/docs/compare.md").exists());
     let said = printed(Command::new(root.join("usr/bin/breakeven")).arg("--version"));
     assert_eq!(said.trim(), format!("breakeven {version}"));
     // A tree that belongs to whoever made the package would belong to them on every machine.
