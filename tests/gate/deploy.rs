@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -119,6 +120,16 @@ fn the_workflow_of_github_actions_measures_and_merges() {
             "{said}"
         );
     }
+    // A part with samples that failed is a part, and nothing else that fails is.
+    for (code, ended) in [(4, 0), (3, 3)] {
+        let bin = dir.path().join("bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::write(bin.join("breakeven"), format!("#!/bin/sh\nexit {code}\n")).unwrap();
+        fs::set_permissions(bin.join("breakeven"), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let output = runs(&measure, dir.path(), &[("SHARD", "1/4"), ("PATH", &path)]);
+        assert_eq!(output.status.code(), Some(ended), "{output:?}");
+    }
     let merge = script("merge", "Merge the parts");
     shellcheck(&format!("#!/bin/bash\n{merge}"), "merge");
     let summary = dir.path().join("summary");
@@ -133,6 +144,7 @@ fn the_jobs_of_gitlab_measure_and_merge() {
     let file = &documents("gitlab-ci.yml")[0];
     let parallel = file["breakeven"]["parallel"].as_u64().unwrap();
     let measure = file["breakeven"]["script"][0].as_str().unwrap();
+    assert_eq!(file["breakeven"]["allow_failure"]["exit_codes"], 4, "a part is one all the same");
     let dir = job("parts");
     for index in 1..=parallel {
         let (index, total) = (index.to_string(), parallel.to_string());
