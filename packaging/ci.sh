@@ -20,14 +20,15 @@ read -r -a arguments <<<"${BREAKEVEN_ARGUMENTS-}"
 outputs=${GITHUB_OUTPUT:-/dev/null}
 summary=${GITHUB_STEP_SUMMARY:-/dev/null}
 
-# Of a verdict that lay here before, which is another run's.
-written() { stat -c '%i %y' "$out/verdict.env" 2>/dev/null || true; }
-before=$(written)
+# A verdict that lay here before is another run's. GNU's stat, then that of BSD and macOS.
+written() { stat -c '%i %y' "$1" 2>/dev/null || stat -f '%i %Fm' "$1" 2>/dev/null || true; }
+before=$(written "$out/verdict.env")
+is_ours() { [[ -f $out/verdict.env && $(written "$out/verdict.env") != "$before" ]]; }
 
 code=0
 breakeven run "$config" --out "$out" ${arguments[@]+"${arguments[@]}"} || code=$?
 # Whatever was measured before a run ended early is handed on as well.
-if [[ -f $out/verdict.env && $(written) != "$before" ]]; then
+if is_ours; then
     cat "$out/verdict.env" >>"$outputs"
     printf 'breakeven_report=%s\n' "$out/report.html" >>"$outputs"
     cat "$out/report.md" >>"$summary"
@@ -38,6 +39,7 @@ kept=0
 case $code in
     0 | 4) ;;
     3)
+        is_ours || exit 3
         grep -Eqs '^breakeven_ending=(complete|partial: the time budget)' "$out/verdict.env" || exit 3
         code=0 kept=3
         ;;

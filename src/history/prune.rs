@@ -25,7 +25,8 @@ pub struct Pruned {
 }
 
 /// Objects that are not kept, the oldest first: those of runs that neither reason keeps, and, with
-/// them, shorter journals of the same runs and the parts that a run was merged from. A run whose start is not known is not old.
+/// them, shorter journals of the same runs and the parts that a run was merged from. A run whose start
+/// is not known is not old.
 pub fn select(loaded: &Loaded, keep: Keep, now: OffsetDateTime) -> Vec<Pruned> {
     if keep == Keep::default() {
         return Vec::new();

@@ -207,14 +207,16 @@ fn the_job_ends_with_the_code_that_counts() {
 
 #[test]
 fn what_an_earlier_job_left_is_not_handed_on() {
-    let job = Job::new(2);
-    fs::create_dir(job.path("breakeven-run")).unwrap();
-    for name in ["verdict.env", "report.md"] {
-        fs::write(job.path("breakeven-run").join(name), "breakeven_verdict=old\n").unwrap();
+    for code in [2, 3] {
+        let job = Job::new(code);
+        fs::create_dir(job.path("breakeven-run")).unwrap();
+        for name in ["verdict.env", "report.md"] {
+            fs::write(job.path("breakeven-run").join(name), "breakeven_ending=complete\n").unwrap();
+        }
+        let ended = job.action(&[("BREAKEVEN_RULES", "lax.toml")]);
+        assert_eq!(ended.status.code(), Some(code), "{ended:?}");
+        assert!(!job.path("outputs").exists() && !job.path("summary").exists(), "{ended:?}");
     }
-    let ended = job.action(&[]);
-    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-    assert!(!job.path("outputs").exists() && !job.path("summary").exists(), "{ended:?}");
 }
 
 /// What `run` ends with, the address of the history, the rules, and what the job has to end with.
