@@ -22,8 +22,12 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
         html += &overview(model).html();
     }
     let aside = stopping::sentences(model).into_iter().chain(disturbance::sentence(model.decision));
-    for sentence in aside {
-        html += &format!("<p>{}</p>\n", named(model, &sentence));
+    let aside: String =
+        aside.map(|sentence| format!("<p>{}</p>\n", named(model, &sentence))).collect();
+    // Of the whole run. The verdict comes first, be it the table of all or the only one.
+    let only = model.scopes.len() == 1;
+    if !only {
+        html += &aside;
     }
     for scope in &model.scopes {
         html += &heading(3, &scope.title);
@@ -32,6 +36,9 @@ fn html(model: &Model<'_>) -> Result<Option<String>, ReportError> {
             html += &format!("<p>{}</p>\n", named(model, sentence));
         }
         html += "</div>\n";
+        if only {
+            html += &aside;
+        }
         if !scope.outlook.is_empty() {
             html += "<h4>What would change it</h4>\n<ul>\n";
             for sentence in &scope.outlook {
