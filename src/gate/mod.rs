@@ -243,17 +243,7 @@ pub fn check(rules: &Rules, evidence: &Evidence<'_>) -> Gate {
     };
     Gate {
         run: evidence.plan.run.clone(),
-        ending: ending(evidence.events),
+        ending: Ending::of(evidence.events),
         rules: rules.rules.iter().map(of).collect(),
     }
-}
-
-/// How a run ended: a part of it that was begun later and is not over takes the place of an end.
-fn ending(events: &[Event]) -> Option<Ending> {
-    let last = events.iter().rev().find_map(|event| match event {
-        Event::RunEnded { ending, .. } => Some(Some(*ending)),
-        Event::RunResumed { .. } => Some(None),
-        _ => None,
-    });
-    last.flatten()
 }

@@ -31,6 +31,16 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// How the run of this journal ended. None if it was killed, or goes on after it was stopped.
+    pub fn of(events: &[Event]) -> Option<Self> {
+        let last = |event: &Event| match event {
+            Event::RunEnded { ending, .. } => Some(Some(*ending)),
+            Event::RunResumed { .. } => Some(None),
+            _ => None,
+        };
+        events.iter().rev().find_map(last)?
+    }
+
     /// Whether all was measured that was to be.
     pub const fn is_whole(self) -> bool {
         matches!(self, Self::Complete | Self::Settled)

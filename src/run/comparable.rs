@@ -119,11 +119,7 @@ pub fn between(base: &Under<'_>, new: &Under<'_>) -> Differences {
     found.breaking.extend(found.content.iter().cloned());
     found.notes.extend(of_values(&aside(was, is), &aside(is, was)));
     for (side, which) in [(base, "BASE"), (new, "NEW")] {
-        let last = side.events.iter().rev().find_map(|event| match event {
-            Event::RunEnded { ending, .. } => Some(*ending),
-            _ => None,
-        });
-        if !last.is_some_and(Ending::is_whole) {
+        if !Ending::of(side.events).is_some_and(Ending::is_whole) {
             found.notes.push(format!("{which} is partial: not every planned round was measured"));
         }
     }

@@ -138,10 +138,6 @@ impl Summary {
             Event::RunStarted { at, .. } => Some(at.clone()),
             _ => None,
         });
-        let ending = events.iter().rev().find_map(|event| match event {
-            Event::RunEnded { ending, .. } => Some(*ending),
-            _ => None,
-        });
         let means = means(&samples);
         let of_group = |group: &'_ Group| {
             let cell = |row: &Row| cell(group, row, &means);
@@ -150,7 +146,7 @@ impl Summary {
         Self {
             run: plan.run.clone(),
             started_at: started.unwrap_or_default(),
-            ending,
+            ending: Ending::of(events),
             machine: machine(plan).to_owned(),
             rounds: decision.rounds,
             ok,

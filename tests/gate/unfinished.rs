@@ -90,4 +90,6 @@ fn a_run_that_goes_on_has_not_ended() {
     write(&run, &dir.path().join("run"));
     fs::write(dir.path().join("rules.toml"), PASSES).unwrap();
     assert_eq!(breakeven(dir.path(), &["check", "run"]).status.code(), Some(4));
+    let compared = printed(dir.path(), &["compare", "run", "run"], 0);
+    assert!(compared.contains("NEW is partial"), "{compared}");
 }

@@ -83,15 +83,6 @@ impl Part {
         let shard = plan.shard.ok_or_else(|| no_part("it measured every round"))?;
         Ok(Self { dir: dir.to_owned(), shard, plan, events })
     }
-
-    /// How it ended last; nothing if it was killed or goes on.
-    fn ending(&self) -> Option<Ending> {
-        self.events.iter().rev().find_map(|event| match event {
-            Event::RunEnded { ending, .. } => Some(Some(*ending)),
-            Event::RunResumed { .. } => Some(None),
-            _ => None,
-        })?
-    }
 }
 
 /// Puts parts together into `out`, an absent or empty directory, as a run of id `run`. Unless it is
@@ -167,7 +158,7 @@ fn missing(parts: &BTreeMap<u32, Part>) -> Vec<String> {
 /// Parts that did not measure all of their rounds.
 fn unfinished(parts: &BTreeMap<u32, Part>) -> Vec<String> {
     let line = |part: &Part| {
-        let how = match part.ending() {
+        let how = match Ending::of(&part.events) {
             Some(Ending::Complete | Ending::Settled) => return None,
             Some(Ending::OutOfTime) => "its time budget was used up",
             Some(Ending::Interrupted) => "it was interrupted",
