@@ -70,6 +70,12 @@ fn a_run_that_did_not_finish_never_passes_in_silence() {
         assert_eq!(file("metrics.txt").contains("breakeven_run_whole 0\n"), said, "{which}");
         let junit = Report::deserialize_from_str(&file("junit.xml")).unwrap();
         assert_eq!(junit.tests, 1 + usize::from(said), "{which}");
+        // GitLab shows the text of a failure, not its attribute.
+        let texts = file("junit.xml")
+            .lines()
+            .filter(|line| line.contains(r#"type="not whole">the run is"#))
+            .count();
+        assert_eq!(texts, usize::from(said), "{which}");
         let bad = junit.errors + junit.failures;
         assert_eq!(bad > 0, code > 0, "{which}");
         let issues: serde_json::Value = serde_json::from_str(&file("quality.json")).unwrap();
