@@ -8,7 +8,8 @@
 #
 # CONFIG and PARTS_IN are folders that every node has at the same place (a network file system);
 # CONFIG holds breakeven.toml and its context, PARTS_IN is where run directories are written. The
-# image has breakeven and a shell. Each task uses its own node's engine.
+# image has breakeven and a shell. Each task uses its own node's engine. Prints the folder of the merged
+# run, and ends with the exit code of its merge: 4 where some samples failed.
 set -euo pipefail
 
 : "${IMAGE:?an image with breakeven in it}"
@@ -35,11 +36,19 @@ docker service create --quiet --detach --name "$name" \
     --mount "type=bind,source=$CONFIG,target=/config,readonly" \
     --mount "type=bind,source=$PARTS_IN,target=/parts" \
     --entrypoint sh "$IMAGE" \
-    -ec 'exec breakeven run /config/breakeven.toml --shard auto --out "/parts/$NAME/$TASK_SLOT"' \
+    -ec 'breakeven run /config/breakeven.toml --shard auto --out "/parts/$NAME/$TASK_SLOT" & run=$!
+        # What ends the task is for the run, which removes what it made from the engine.
+        trap "kill \$run" TERM
+        code=0
+        wait "$run" || code=$?
+        # A signal ends that wait before the run has ended.
+        if kill -0 "$run" 2>/dev/null; then code=0; wait "$run" || code=$?; fi
+        # 4: done, though some samples failed.
+        [ "$code" -eq 4 ] || exit "$code"' \
     >/dev/null
 
 # With restarts switched off a task that failed is not tried again, and may keep others from being
-# started.
+# started. One that ended with 4 has a part with some samples that failed, which is no such task.
 states() { docker service ps --format '{{.CurrentState}}' "$name" | cut -d ' ' -f 1; }
 while
     seen=$(states)
@@ -56,7 +65,10 @@ fi
 docker service rm "$name" >/dev/null
 
 # Fails, and says what is missing, where a part is not there or not complete.
+code=0
 docker run --rm --mount "type=bind,source=$PARTS_IN,target=/parts" --network none \
     --entrypoint sh "$IMAGE" \
-    -ec "exec breakeven merge /parts/$name/* --out /parts/$name-whole"
+    -ec "exec breakeven merge /parts/$name/* --out /parts/$name-whole" || code=$?
+((code == 0 || code == 4)) || exit "$code"
 echo "$PARTS_IN/$name-whole"
+exit "$code"

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -99,6 +99,38 @@ fn measures(script: &str, dir: &Path, variables: &[(&str, &str)]) -> String {
     said
 }
 
+/// That a step takes samples that failed for a part, or a merged run, and nothing else that fails.
+#[track_caller]
+fn only_4_is_no_failure(script: &str, dir: &Path, variables: &[(&str, &str)]) {
+    let bin = dir.join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let variables = [variables, &[("PATH", &path)]].concat();
+    for (code, ended) in [(0, 0), (4, 0), (3, 3)] {
+        fs::write(bin.join("breakeven"), format!("#!/bin/sh\nexit {code}\n")).unwrap();
+        fs::set_permissions(bin.join("breakeven"), fs::Permissions::from_mode(0o755)).unwrap();
+        let output = runs(script, dir, &variables);
+        assert_eq!(output.status.code(), Some(ended), "{output:?}");
+    }
+}
+
+/// That what ends a container reaches the run, and that it is waited for.
+#[track_caller]
+fn a_signal_reaches_the_run(script: &str, dir: &Path, variables: &[(&str, &str)]) {
+    let program = "#!/bin/bash\ntrap 'sleep 0.2; echo told; exit 130' TERM\necho begun\n\
+                   while :; do sleep 0.05; done\n";
+    fs::write(dir.join("bin/breakeven"), program).unwrap();
+    let path = format!("{}:{}", dir.join("bin").display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", script]).current_dir(dir).envs(variables.iter().copied());
+    let mut shell = shell.env("PATH", path).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "begun");
+    assert!(Command::new("kill").arg(shell.id().to_string()).status().unwrap().success());
+    let rest: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!((rest, shell.wait().unwrap().code()), (vec!["told".to_owned()], Some(130)));
+}
+
 #[test]
 fn the_workflow_of_github_actions_measures_and_merges() {
     fits("github-actions.yml", "vendor.github-workflows");
@@ -120,17 +152,12 @@ fn the_workflow_of_github_actions_measures_and_merges() {
             "{said}"
         );
     }
-    // A part with samples that failed is a part, and nothing else that fails is.
-    for (code, ended) in [(4, 0), (3, 3)] {
-        let bin = dir.path().join("bin");
-        fs::create_dir_all(&bin).unwrap();
-        fs::write(bin.join("breakeven"), format!("#!/bin/sh\nexit {code}\n")).unwrap();
-        fs::set_permissions(bin.join("breakeven"), fs::Permissions::from_mode(0o755)).unwrap();
-        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-        let output = runs(&measure, dir.path(), &[("SHARD", "1/4"), ("PATH", &path)]);
-        assert_eq!(output.status.code(), Some(ended), "{output:?}");
-    }
+    only_4_is_no_failure(&measure, dir.path(), &[("SHARD", "1/4")]);
     let merge = script("merge", "Merge the parts");
+    fs::create_dir(dir.path().join("whole")).unwrap();
+    fs::write(dir.path().join("whole/report.md"), "").unwrap();
+    only_4_is_no_failure(&merge, dir.path(), &[("GITHUB_STEP_SUMMARY", "/dev/null")]);
+    fs::remove_dir_all(dir.path().join("whole")).unwrap();
     shellcheck(&format!("#!/bin/bash\n{merge}"), "merge");
     let summary = dir.path().join("summary");
     let variables = [("GITHUB_STEP_SUMMARY", summary.to_str().unwrap())];
@@ -144,7 +171,10 @@ fn the_jobs_of_gitlab_measure_and_merge() {
     let file = &documents("gitlab-ci.yml")[0];
     let parallel = file["breakeven"]["parallel"].as_u64().unwrap();
     let measure = file["breakeven"]["script"][0].as_str().unwrap();
-    assert_eq!(file["breakeven"]["allow_failure"]["exit_codes"], 4, "a part is one all the same");
+    for job in ["breakeven", "breakeven-merge"] {
+        assert_eq!(file[job]["allow_failure"]["exit_codes"], 4, "{job}: it is done all the same");
+        assert_eq!(file[job]["artifacts"]["when"], "always", "{job}");
+    }
     let dir = job("parts");
     for index in 1..=parallel {
         let (index, total) = (index.to_string(), parallel.to_string());
@@ -175,8 +205,23 @@ struct JobSpec {
     completion_mode: Option<String>,
     completions: Option<u32>,
     parallelism: Option<u32>,
-    backoff_limit: u32,
+    backoff_limit: Option<u32>,
+    backoff_limit_per_index: Option<u32>,
+    pod_failure_policy: Option<FailurePolicy>,
     template: Template,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailurePolicy {
+    rules: Vec<FailureRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct FailureRule {
+    action: String,
+    on_pod_conditions: Vec<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
@@ -254,7 +299,7 @@ fn the_jobs_of_kubernetes_have_fields_that_there_are_and_measure_and_merge() {
         assert_eq!((job.api_version.as_str(), job.kind.as_str()), ("batch/v1", "Job"));
         assert!(job.metadata["name"].starts_with("breakeven"));
         let pod = &job.spec.template.spec;
-        assert_eq!((pod.restart_policy.as_str(), job.spec.backoff_limit), ("Never", 0));
+        assert_eq!(pod.restart_policy, "Never");
         for volume in &pod.volumes {
             let kinds = [&volume.config_map, &volume.persistent_volume_claim, &volume.empty_dir];
             assert_eq!(kinds.iter().filter(|kind| kind.is_some()).count(), 1, "{}", volume.name);
@@ -271,6 +316,13 @@ fn the_jobs_of_kubernetes_have_fields_that_there_are_and_measure_and_merge() {
     let spec = &measuring.spec;
     assert_eq!(spec.completion_mode.as_deref(), Some("Indexed"));
     assert_eq!(spec.completions, spec.parallelism);
+    // A limit for all of them would end the parts in hand when one fails.
+    assert_eq!((spec.backoff_limit, spec.backoff_limit_per_index), (None, Some(0)));
+    assert_eq!(merging.spec.backoff_limit, Some(0));
+    let [rule] = spec.pod_failure_policy.as_ref().unwrap().rules.as_slice() else { panic!() };
+    assert_eq!(rule.action, "Ignore");
+    assert_eq!(rule.on_pod_conditions[0]["type"], "DisruptionTarget");
+    assert_eq!(rule.on_pod_conditions[0]["status"], "True");
     let engine = &spec.template.spec.init_containers[0];
     // A sidecar: it lives as long as the pod's other container.
     assert_eq!(engine.restart_policy.as_deref(), Some("Always"));
@@ -290,26 +342,42 @@ fn the_jobs_of_kubernetes_have_fields_that_there_are_and_measure_and_merge() {
     let script = container.args[0]
         .replace("/config/", &format!("{place}/"))
         .replace("/tmp/work", &format!("{place}/work"))
-        .replace("\"/parts/", &format!("\"{place}/parts/"));
+        .replace("/parts/", &format!("{place}/parts/"));
+    shellcheck(&format!("#!/bin/sh\n{script}"), "measure");
     fs::write(dir.path().join("pack"), "Dockerfile\napp\n").unwrap();
     let tar = ["-cf", "context.tar", "-T", "pack"];
     assert!(Command::new("tar").args(tar).current_dir(dir.path()).status().unwrap().success());
     for index in 0..spec.completions.unwrap() {
         let index = index.to_string();
         let variables =
-            [("JOB_COMPLETION_INDEX", &*index), ("JOB_COMPLETIONS", parts), ("JOB_UID", "uid")];
+            [("JOB_COMPLETION_INDEX", &*index), ("JOB_COMPLETIONS", parts), ("JOB_UID", "new")];
+        // A pod that was evicted had begun with the part.
+        fs::create_dir_all(dir.path().join("parts/new").join(&index)).unwrap();
         measures(&script, dir.path(), &variables);
         fs::remove_dir_all(dir.path().join("work")).unwrap();
+        only_4_is_no_failure(&script.replace("mkdir /", "mkdir -p /"), dir.path(), &variables);
+        fs::remove_dir_all(dir.path().join("work")).unwrap();
+        a_signal_reaches_the_run(&script, dir.path(), &variables);
+        fs::remove_dir_all(dir.path().join("work")).unwrap();
     }
+    let evicted = fs::read_dir(dir.path().join("parts/new-evicted")).unwrap().count();
+    assert_eq!(evicted, usize::try_from(spec.completions.unwrap()).unwrap());
     let merge = merging.spec.template.spec.containers[0].args[0]
         .replace("/parts/", &format!("{place}/parts/"));
     sound(&runs(&merge, dir.path(), &[("MEASURED", "uid")]), "merge");
+    only_4_is_no_failure(&merge, dir.path(), &[("MEASURED", "uid")]);
 }
 
 #[test]
 fn the_script_for_swarm_is_sound() {
     let script = fs::read_to_string(example("swarm.sh")).unwrap();
     shellcheck(&script, "swarm.sh");
+    let task =
+        script.split_once("-ec '").and_then(|(_, rest)| rest.split_once("' \\\n")).unwrap().0;
+    shellcheck(&format!("#!/bin/sh\n{task}"), "the task's script");
+    let dir = tempfile::tempdir().unwrap();
+    only_4_is_no_failure(task, dir.path(), &[("NAME", "x"), ("TASK_SLOT", "1")]);
+    a_signal_reaches_the_run(task, dir.path(), &[("NAME", "x"), ("TASK_SLOT", "1")]);
 }
 
 #[test]
