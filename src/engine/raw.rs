@@ -1,5 +1,6 @@
-//! One request that bollard cannot make: before Engine 29 its typed answer of `/system/df` has no
-//! build cache records. HTTP/1.0, so that the answer ends with the connection.
+//! Two requests that bollard cannot make: before Engine 29 its typed answer of `/system/df` has no
+//! build cache records, and containers that are not Podman's own are listed by an API of Podman's alone.
+//! HTTP/1.0, so that the answer ends with the connection.
 
 use serde::Deserialize;
 use std::io::{Error, ErrorKind};
@@ -63,6 +64,33 @@ pub(super) async fn cache_records(address: &str, api: &str) -> Result<Vec<CacheR
     Ok(usage.before_29.or(usage.from_29.and_then(|usage| usage.items)).unwrap_or_default())
 }
 
+/// A container of Podman's storage.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PodmanContainer {
+    id: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created: OffsetDateTime,
+    #[serde(default)]
+    state: String,
+}
+
+/// Ids of the containers that Buildah works in, on the Podman at this address, and when they were made.
+/// Podman shows them neither to `docker ps` nor to its own `ps` without `--external`.
+pub(super) async fn working_containers(
+    address: &str,
+) -> Result<Vec<(String, OffsetDateTime)>, Error> {
+    let answer = get(address, "/v4.0.0/libpod/containers/json?all=true&external=true").await?;
+    read_working(&answer)
+}
+
+fn read_working(answer: &[u8]) -> Result<Vec<(String, OffsetDateTime)>, Error> {
+    let all: Vec<PodmanContainer> = serde_json::from_slice(answer).map_err(Error::other)?;
+    // Podman's own have the state of a process.
+    let working = all.into_iter().filter(|one| one.state == "storage");
+    Ok(working.map(|one| (one.id, one.created)).collect())
+}
+
 async fn get(address: &str, path: &str) -> Result<Vec<u8>, Error> {
     if let Some(socket) = address.strip_prefix("unix://") {
         exchange(tokio::net::UnixStream::connect(socket).await?, path).await
@@ -124,6 +152,17 @@ mod tests {
         ] {
             assert!(body(answer).is_err());
         }
+    }
+
+    #[test]
+    fn containers_that_are_podmans_own_are_left_out() {
+        let answer = br#"[{"Id":"9f","Created":"2026-11-29T12:30:16.274055149Z","State":"storage",
+            "Command":["buildah"],"Labels":null},{"Id":"a1","Created":"2026-11-29T12:30:17Z",
+            "State":"running"}]"#;
+        let found = read_working(answer).unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].0.as_str(), found[0].1.nanosecond()), ("9f", 274_055_149));
+        assert!(read_working(br#"{"message":"x"}"#).is_err());
     }
 
     #[test]

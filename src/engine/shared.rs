@@ -7,7 +7,7 @@ use super::logins::Logins;
 use super::windows::{Building, ClassicBuilding, Window, of_broken_off, taken};
 use super::{
     BuildOutcome, BuildRequest, Engine, EngineError, EngineEvent, EngineFacts, GivenUp, ImageFacts,
-    Owned, PushOutcome, Snapshot, StepLog, Trace, archive, classic, events, images, transfer,
+    Owned, PushOutcome, Snapshot, StepLog, Trace, archive, classic, events, images, raw, transfer,
     upkeep,
 };
 use crate::model::plan::ArchivePlan;
@@ -143,6 +143,22 @@ impl SharedEngine {
         let reset = self.upkeep().reset(&owned, &before, Some(&[])).await;
         let outcome = pushed?;
         reset.map(|_| outcome)
+    }
+
+    /// Containers that Buildah has been working in since a killed run built, on Podman: `podman ps
+    /// --external` shows them. They say nothing of whose build they are, so that they are named and left.
+    pub async fn working_containers(&self, trace: &Trace) -> Result<Vec<String>, EngineError> {
+        if !self.podman {
+            return Ok(Vec::new());
+        }
+        let listed = raw::working_containers(&self.address).await;
+        let listed = listed.map_err(|source| EngineError::Io {
+            operation: "list".to_owned(),
+            reference: "containers of Buildah's".to_owned(),
+            source,
+        })?;
+        let in_time = listed.into_iter().filter(|(_, created)| trace.covers(*created));
+        Ok(in_time.map(|(id, _)| id.chars().take(12).collect()).collect())
     }
 
     /// Removes everything that is on it: for an engine of our own.

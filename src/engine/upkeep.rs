@@ -15,7 +15,7 @@ use bollard::query_parameters::{
     RemoveContainerOptions, RemoveImageOptions, TagImageOptions,
 };
 use futures_util::{StreamExt, stream};
-use listed::{digests_of_ours, generations, resolve, tags};
+use listed::{digests_of_ours, generations, resolve, tags, with_whole_parents};
 use patience::patiently;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -244,7 +244,7 @@ impl Upkeep<'_> {
         let list = || async {
             let options = ListImagesOptions { all: true, ..ListImagesOptions::default() };
             let images = self.docker.list_images(Some(options)).await;
-            images.map_err(|error| self.failure("list", "images", error))
+            images.map(with_whole_parents).map_err(|error| self.failure("list", "images", error))
         };
         patiently(list).await
     }

@@ -91,6 +91,21 @@ async fn remove_made(engine: &impl Engine, open: &ledger::Open) -> Result<Owned,
     }
 }
 
+/// Names what a build that was broken off left on Podman and nobody but the user can tell whose it is.
+/// Images that it holds cannot be removed, which then says so again.
+async fn name_working(engine: &SharedEngine, open: &ledger::Open) {
+    let working = match engine.working_containers(&open.trace).await {
+        Ok(working) if working.is_empty() => return,
+        Ok(working) => working.join(" "),
+        Err(error) => return tracing::warn!("{error}"),
+    };
+    tracing::warn!(
+        "while the run was building, working containers of Buildah's were made on {}, and are still \
+         there: `docker rm --force {working}` removes them, if no build of yours works in them",
+        open.engine
+    );
+}
+
 async fn clean_one(leftover: Leftover, goes_on: bool) -> Result<Cleaned, RunError> {
     let header = &leftover.header;
     let mut cleaned = Cleaned { run: header.run.clone(), ..Cleaned::default() };
@@ -104,6 +119,7 @@ async fn clean_one(leftover: Leftover, goes_on: bool) -> Result<Cleaned, RunErro
     if let Some(open) = &leftover.open {
         let engine = SharedEngine::connect(Some(&open.engine)).await?;
         let there = engine.snapshot().await?;
+        name_working(&engine, open).await;
         let found = remove_made(&engine, open).await?;
         cleaned.tags = found.tags.iter().filter(|tag| there.tags.contains_key(*tag)).count();
         cleaned.records = found.records.len();

@@ -35,25 +35,38 @@ impl Podman {
         let settings = "unqualified-search-registries = [\"docker.io\"]\n\n\
                     [[registry]]\nlocation = \"127.0.0.1\"\ninsecure = true\n";
         std::fs::write(&registries, settings).unwrap();
+        let podman = Self { service: Self::serve(&folder), folder };
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/base-image.sh");
+        let made = podman.told(&mut Command::new(script));
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        podman
+    }
+
+    /// Starts the service and waits for its socket.
+    fn serve(folder: &Path) -> Child {
+        let socket = folder.join("podman.sock");
+        let _ = std::fs::remove_file(&socket);
         let mut service = Command::new("podman");
         for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
             service.arg(option).arg(folder.join(name));
         }
         service.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs"]);
         service.args(["--events-backend", "file", "system", "service", "--time=0"]);
-        service.arg(Self::host(&folder)).env("CONTAINERS_REGISTRIES_CONF", registries);
-        service.env("TMPDIR", &folder).stderr(Stdio::null());
+        service.arg(Self::host(folder)).env("TMPDIR", folder).stderr(Stdio::null());
+        service.env("CONTAINERS_REGISTRIES_CONF", folder.join("registries.conf"));
         let service = service.spawn().expect("podman: run scripts/daemonless.sh");
-        let podman = Self { service, folder };
         let since = Instant::now();
-        while !podman.folder.join("podman.sock").exists() {
+        while !socket.exists() {
             assert!(since.elapsed() < Duration::from_secs(60), "Podman's service makes no socket");
             std::thread::sleep(Duration::from_millis(50));
         }
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/base-image.sh");
-        let made = podman.told(&mut Command::new(script));
-        assert!(made.status.success(), "{}", text(&made.stderr));
-        podman
+        service
+    }
+
+    /// Ends the service in the middle of what it does, as a panic of it does.
+    fn kill(&mut self) {
+        let _ = self.service.kill();
+        let _ = self.service.wait();
     }
 
     fn host(folder: &Path) -> String {
@@ -75,8 +88,7 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
+        self.kill();
     }
 }
 
@@ -140,5 +152,45 @@ fn podman_builds_behind_its_socket_and_what_it_cannot_do_is_unsupported() {
     let report = std::fs::read_to_string(bed.path("out/report.md")).unwrap();
     assert!(!report.contains("loaded-not-consulted"), "{report}");
     assert_eq!(podman.images(), before, "what the run made is gone, intermediate images too");
+    assert_eq!(bed.leavings(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_left_of_a_build_whose_service_died_is_removed_or_named() {
+    let bed = Bed::new();
+    let mut podman = Podman::start(bed.path("podman"));
+    let before = podman.images();
+    let config = bed.config(&CONFIG.replace("DEPS_SECONDS = \"0\"", "DEPS_SECONDS = \"2\""));
+    let mut run = bed.breakeven();
+    run.env("DOCKER_HOST", Podman::host(&podman.folder)).stderr(Stdio::null());
+    run.arg("run").arg(config).args(["--out", "out", "--only", "*/app/branch/cold/classic/*"]);
+    let mut run = run.stdout(Stdio::null()).spawn().unwrap();
+    // Until the step that takes its time is in hand.
+    let since = Instant::now();
+    while podman.images().lines().count() < before.lines().count() + 4 {
+        assert!(since.elapsed() < Duration::from_secs(120), "nothing is built");
+    }
+    podman.kill();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    podman.service = Podman::serve(&podman.folder);
+
+    // Whose the working containers are nobody can tell, and one of them holds an image.
+    let mut clean = bed.breakeven();
+    let output = podman.told(clean.arg("clean"));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let (_, command) = said.split_once("`docker rm --force ").expect("the containers are named");
+    let named: Vec<_> = command.split('`').next().unwrap().split(' ').collect();
+    assert!(named.len() > 2, "of each stage, and of each step in hand or done: {said}");
+    let removed = podman.told(Command::new("docker").args(["rm", "--force"]).args(named));
+    assert!(removed.status.success(), "{}", text(&removed.stderr));
+
+    let mut clean = bed.breakeven();
+    let output = podman.told(clean.arg("clean"));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("docker rm --force"), "{said}");
+    assert_eq!(podman.images(), before, "what the run made is gone");
     assert_eq!(bed.leavings(), Vec::<String>::new());
 }

@@ -11,6 +11,16 @@ pub(super) fn tags(image: &ImageSummary) -> impl Iterator<Item = &str> {
     image.repo_tags.iter().map(String::as_str).filter(|tag| *tag != "<none>:<none>")
 }
 
+/// A list in which an image names its parent as the parent is named: Podman leaves `sha256:` away there.
+pub(super) fn with_whole_parents(mut images: Vec<ImageSummary>) -> Vec<ImageSummary> {
+    for image in &mut images {
+        if !image.parent_id.is_empty() && !image.parent_id.contains(':') {
+            image.parent_id.insert_str(0, "sha256:");
+        }
+    }
+    images
+}
+
 /// `repository@digest` names that our pushes and pulls gave to images that were there before. An
 /// image that has no other name is left alone: without one the engine would delete it.
 pub(super) fn digests_of_ours<'a>(
@@ -105,6 +115,15 @@ mod tests {
             .map(|group| group.into_iter().map(|id| id[7..8].to_owned()).collect())
             .collect();
         assert_eq!(groups, [["c"], ["b"], ["a"]]);
+    }
+
+    #[test]
+    fn a_parent_that_podman_names_is_known() {
+        let docker = [image("a", "", &[]), image("b", "a", &[])];
+        let mut podman = docker.clone();
+        podman[1].parent_id = podman[1].parent_id.replace("sha256:", "");
+        assert_eq!(with_whole_parents(podman.to_vec()), docker);
+        assert_eq!(with_whole_parents(docker.to_vec()), docker);
     }
 
     #[test]
