@@ -42,6 +42,7 @@ test: setup engine-image ## every test, those against a real engine included
 	$(CARGO) test --locked --all-features --lib --bins --tests
 	$(CARGO) test --locked --all-features --doc
 	$(CARGO) package --locked --allow-dirty
+	scripts/lean.sh
 
 bench: setup build ## time our own hot paths and compare with the plain docker commands
 	$(CARGO) bench --locked

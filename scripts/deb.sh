@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A Debian package of a binary: deb.sh [BINARY [FOLDER]], by default dist/breakeven into dist/. Manual
 # pages and completions come from the binary itself. The same binary gives the same package:
-# time stamps are the last commit's (or SOURCE_DATE_EPOCH).
+# time stamps are the last commit's (or SOURCE_DATE_EPOCH). DEBFULLNAME and DEBEMAIL, as Debian's own
+# tools take them, say who answers for the package.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -20,6 +21,7 @@ folder=${2:-$top/dist}
 have dpkg-deb || die "there is no dpkg-deb here" "Debian and Ubuntu have it; on others: package dpkg."
 version=$("$binary" --version | cut -d ' ' -f 2)
 architecture=$(dpkg --print-architecture)
+maintainer="${DEBFULLNAME:-The Breakeven developers} <${DEBEMAIL:-breakeven@localhost}>"
 epoch=${SOURCE_DATE_EPOCH:-$(git -C "$top" log -1 --format=%ct)}
 
 scratch=$(mktemp -d)
@@ -32,8 +34,11 @@ install -D -m 755 "$binary" "$root/usr/bin/breakeven"
 "$binary" completions bash >"$share/bash-completion/completions/breakeven"
 "$binary" completions zsh >"$share/zsh/vendor-completions/_breakeven"
 "$binary" completions fish >"$share/fish/vendor_completions.d/breakeven.fish"
-cp "$top/CHANGELOG.md" "$share/doc/breakeven/changelog"
-cp "$top/README.md" "$share/doc/breakeven/"
+cp "$top/CHANGELOG.md" "$top/README.md" "$share/doc/breakeven/"
+# What apt shows before it installs a version has a form of its own.
+printf 'breakeven (%s) unstable; urgency=medium\n\n  * What is new: /usr/share/doc/breakeven/CHANGELOG.md\n\n -- %s  %s\n' \
+    "$version" "$maintainer" "$(LC_ALL=C date --utc --rfc-email --date="@$epoch")" \
+    >"$share/doc/breakeven/changelog"
 # What the help and messages name.
 install -D -m 644 -t "$share/doc/breakeven/docs" "$top"/docs/*.md "$top"/docs/*.schema.json
 {
@@ -58,7 +63,7 @@ fi
         "Package: breakeven" \
         "Version: $version" \
         "Architecture: $architecture" \
-        "Maintainer: The Breakeven developers <breakeven@localhost>" \
+        "Maintainer: $maintainer" \
         "Installed-Size: $(du -sk --apparent-size "$root/usr" | cut -f 1)" \
         "Section: devel" \
         "Priority: optional" \

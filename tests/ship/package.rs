@@ -38,10 +38,17 @@ fn the_debian_package_is_whole_and_always_the_same() {
         "usr/share/zsh/vendor-completions/_breakeven",
         "usr/share/fish/vendor_completions.d/breakeven.fish",
         "usr/share/doc/breakeven/copyright",
-        "usr/share/doc/breakeven/changelog.gz",
+        "usr/share/doc/breakeven/CHANGELOG.md",
     ] {
         assert!(root.join(file).metadata().is_ok_and(|file| file.len() > 0), "no {file}");
     }
+    // Debian's tools read it, and not our own.
+    let changes = root.join("usr/share/doc/breakeven/changelog.gz");
+    let changes = printed(Command::new("gzip").args(["--decompress", "--stdout"]).arg(changes));
+    let lines: Vec<_> = changes.lines().collect();
+    assert_eq!(lines[0], format!("breakeven ({version}) unstable; urgency=medium"));
+    let by = format!(" -- {}  Tue, 14 Nov 2023 22:13:20 +0000", field("Maintainer").trim());
+    assert_eq!(lines.last(), Some(&by.as_str()));
     // What the help names is there to be read.
     let help = printed(Command::new(root.join("usr/bin/breakeven")).args(["check", "--help"]));
     assert!(help.contains("docs/compare.md"), "{help}");
