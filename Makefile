@@ -39,8 +39,7 @@ test: setup engine-image ## every test, those against a real engine included
 	scripts/test-tools.sh
 	scripts/daemonless.sh
 	scripts/msrv.sh
-	$(CARGO) test --locked --all-features --lib --bins --tests
-	$(CARGO) test --locked --all-features --doc
+	CARGO="$(CARGO)" scripts/test.sh
 	$(CARGO) package --locked --allow-dirty
 	scripts/lean.sh
 
