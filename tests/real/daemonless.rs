@@ -213,3 +213,16 @@ fn a_user_without_rights_builds_by_chroot_and_leaves_nothing() {
     let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "layers that hold files of other ids are gone as well: {left:?}");
 }
+
+#[test]
+fn doctor_knows_that_there_is_no_daemon_and_where_builds_take_room() {
+    let bed = Bed::new();
+    let config = bed.config(CONFIG);
+    let output = bed.breakeven().arg("doctor").arg(config).output().unwrap();
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("no daemon that others could use"), "{said}");
+    assert!(words.contains("and what is built without a daemon"), "{said}");
+    assert!(!words.contains("not on this machine"), "{said}");
+}

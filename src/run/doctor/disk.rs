@@ -17,7 +17,8 @@ const SCARCE_SHARE: f64 = 0.05;
 fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let mut places: Vec<(&str, PathBuf)> = Vec::new();
     let mut unknown = Vec::new();
-    for (name, one) in subject.answered() {
+    let daemons = subject.answered().filter(|(_, one)| one.host.daemon().is_some());
+    for (name, one) in daemons {
         match one.activity.as_ref().ok().and_then(|found| found.root.clone()) {
             Some(root) => places.push(("the engine's images and build cache", root)),
             None => unknown.push(Line::unknown(
@@ -25,7 +26,12 @@ fn lines(subject: &Subject<'_>) -> Vec<Line> {
             )),
         }
     }
-    places.push(("workspaces, archives and the managed registry", std::env::temp_dir()));
+    // Without a daemon what is built lies in the run's own folder.
+    let what = match subject.answered().any(|(_, one)| one.host.daemon().is_none()) {
+        true => "workspaces, archives, the managed registry and what is built without a daemon",
+        false => "workspaces, archives and the managed registry",
+    };
+    places.push((what, std::env::temp_dir()));
     let storage = subject.plan.storage.as_ref().filter(|address| Path::new(address).is_dir());
     places.extend(storage.map(|folder| ("the shared storage", PathBuf::from(folder))));
     places.sort_by(|a, b| a.1.cmp(&b.1));

@@ -10,7 +10,7 @@ pub(super) const CHECK: Check =
 fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let asked = subject.engines.iter().map(|(name, answered)| match answered {
         Ok(Answered { host, facts, .. }) if host.daemon().is_none() => {
-            let found = format!("{}, no daemon, at {}", facts.version, facts.address);
+            let found = format!("{}, no daemon, program {}", facts.version, facts.address);
             Line::ok(subject.of(name, found))
         }
         Ok(Answered { facts, .. }) => {
