@@ -39,7 +39,8 @@ test: setup engine-image ## every test, those against a real engine included
 	scripts/test-tools.sh
 	scripts/daemonless.sh
 	scripts/msrv.sh
-	CARGO="$(CARGO)" scripts/test.sh
+	$(CARGO) test --locked --all-features --lib --bins --tests
+	$(CARGO) test --locked --all-features --doc
 	$(CARGO) package --locked --allow-dirty
 	scripts/lean.sh
 

@@ -39,7 +39,7 @@ fn at_work(bed: &Bed) -> Vec<String> {
 
 #[test]
 fn layers_in_a_repository_are_found_by_the_next_build_of_buildah_and_proved() {
-    let bed = Bed::apart();
+    let bed = Bed::new();
     let only = "*/app/branch/*,*/app/none/buildah-layers/*";
     let output = bed.run(CONFIG, &["--rounds", "1", "--seed", "7", "--only", only]);
     assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
@@ -81,7 +81,7 @@ fn hits() -> String {
 
 #[test]
 fn clean_ends_the_build_of_a_killed_run_and_ctrl_c_leaves_nothing() {
-    let bed = Bed::apart();
+    let bed = Bed::new();
     let options = ["--rounds", "1", "--only", "*/app/branch/buildah-layers/*"];
     let mut running = bed.start(CONFIG, &options);
     assert!(running.wait_for("sample 1:"), "{}", running.seen);
@@ -123,7 +123,7 @@ fn assert_proved(samples: &[Sample], stderr: &str) {
 
 #[test]
 fn root_builds_with_the_driver_that_works_everywhere() {
-    let bed = Bed::apart();
+    let bed = Bed::new();
     let output = bed.run(&with_vfs(), &["--only", "*/app/branch/cold/*"]);
     assert_eq!(output.status.code(), Some(0), "{}", not_ok(&output));
     assert_proved(&bed.samples(), &text(&output.stderr));
@@ -194,7 +194,7 @@ impl Nobody {
 
 #[test]
 fn a_user_without_rights_builds_by_chroot_and_leaves_nothing() {
-    let bed = Bed::apart();
+    let bed = Bed::new();
     let config = bed.config(&with_vfs());
     let nobody = Nobody::new(&bed);
     // The base goes into the user's own storage: the engine's socket is not theirs.

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One test at a time on the machine's engine: they compare what is on it before and after.
+/// One test at a time: they compare what is on the engine before and after.
 static ENGINE: Mutex<()> = Mutex::new(());
 
-/// A folder of a test's own.
+/// A folder of a test's own, with the engine to itself.
 pub struct Bed {
     dir: tempfile::TempDir,
-    _alone: Option<MutexGuard<'static, ()>>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 /// The article fixture with knobs that make its builds quick.
@@ -39,15 +39,9 @@ lacks = ["app"]
 "##;
 
 impl Bed {
-    /// With the machine's engine to itself.
     pub fn new() -> Self {
         let alone = ENGINE.lock().unwrap_or_else(PoisonError::into_inner);
-        Self { dir: tempfile::tempdir().unwrap(), _alone: Some(alone) }
-    }
-
-    /// For a test that leaves the machine's engine alone: beside any other.
-    pub fn apart() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), _alone: None }
+        Self { dir: tempfile::tempdir().unwrap(), _alone: alone }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -94,7 +94,7 @@ impl Drop for Podman {
 
 #[test]
 fn podman_builds_behind_its_socket_and_what_it_cannot_do_is_unsupported() {
-    let bed = Bed::apart();
+    let bed = Bed::new();
     let podman = Podman::start(bed.path("podman"));
     let before = podman.images();
     let config = bed.config(CONFIG);
