@@ -8,7 +8,7 @@ use super::{CliError, output, runtime};
 use crate::config::{self, Filter, Overrides};
 use crate::engine;
 use crate::model::event::Ending;
-use crate::model::{Event, Plan};
+use crate::model::{Event, Plan, Status};
 use crate::run::journal::{self, Journal};
 use crate::run::resume::{self, Changed};
 use crate::run::{self, Alone, Hosts, RunError, difference, interrupt, ledger, secrets};
@@ -114,10 +114,7 @@ fn go_on(dir: &Path, retry_failed: bool) -> Result<Exit, CliError> {
         output::message("note: the journal's last line was torn by a kill and is cut off");
     }
     if journal.earlier().is_complete(&plan) {
-        output::message("note: every sample of this run is measured, nothing is left to do");
-        let published = run::publish(dir)?;
-        output::show(&published, dir)?;
-        return Ok(Exit::Done);
+        return nothing_left(journal, dir);
     }
     secrets::keep(&plan)?;
     let mut differences: Vec<String> = of_version(&plan).into_iter().collect();
@@ -140,6 +137,29 @@ fn go_on(dir: &Path, retry_failed: bool) -> Result<Exit, CliError> {
         conduct(&plan, hosts, (journal, dir), &cancel).await
     })?;
     report(outcome, dir)
+}
+
+/// Shows a run of which every sample is measured. One that was killed before it could write that it
+/// ended is ended here, and goes into its history as it would have.
+fn nothing_left(mut journal: Journal, dir: &Path) -> Result<Exit, CliError> {
+    output::message("note: every sample of this run is measured, nothing is left to do");
+    let earlier = journal.take_earlier();
+    let with = |status| earlier.statuses().values().filter(|found| **found == status).count();
+    let failed = with(Status::Failed);
+    if failed > 0 {
+        output::message(&format!(
+            "note: {failed} of them failed; --retry-failed measures them again"
+        ));
+    }
+    let not_ok = failed + with(Status::Invalid);
+    if !earlier.has_ended() {
+        let ending = earlier.whole().unwrap_or(Ending::Complete);
+        journal.end(ending, earlier.torn()).map_err(RunError::from)?;
+        return report(run::Outcome { ending, not_ok, error: None }, dir);
+    }
+    let published = run::publish(dir)?;
+    output::show(&published, dir)?;
+    Ok(if not_ok > 0 { Exit::SamplesFailed } else { Exit::Done })
 }
 
 /// Whether another version of Breakeven made the plan.

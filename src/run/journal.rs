@@ -1,14 +1,16 @@
 //! The journal: one flushed line of JSON for every recorded event, and the plan beside it.
 
+use super::clock::stamp;
 use super::resume::Earlier;
 use super::secrets;
-use crate::model::event::JOURNAL_VERSION;
+use crate::model::event::{Ending, JOURNAL_VERSION};
 use crate::model::plan::PLAN_VERSION;
 use crate::model::{Event, Plan, Sample};
 use rayon::prelude::*;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use time::OffsetDateTime;
 
 /// File name of the journal in a run directory.
 pub const JOURNAL: &str = "events.jsonl";
@@ -167,6 +169,16 @@ impl Journal {
         fs::create_dir_all(&logs).map_err(io_error("making", &logs, ADVICE))?;
         let earlier = Earlier::new(events, torn, retry_failed);
         Ok((Self { path, file, length, earlier, reopened: true }, plan))
+    }
+
+    /// Ends a run of which every sample was measured before it was killed. What it took until then is
+    /// known from its samples, so that nothing is added here.
+    pub fn end(&mut self, ending: Ending, torn: bool) -> Result<(), JournalError> {
+        let at = stamp(OffsetDateTime::now_utc());
+        let version = JOURNAL_VERSION;
+        self.append(&Event::RunResumed { version, at: at.clone(), torn, retry_failed: false })?;
+        let reason = String::new();
+        self.append(&Event::RunEnded { ending, reason, at, duration_s: 0.0 })
     }
 
     /// Whether the run was started before, even if nothing was recorded then.

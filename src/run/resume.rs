@@ -4,6 +4,7 @@
 use super::RunError;
 use super::difference;
 use crate::engine::EngineHost;
+use crate::model::event::Ending;
 use crate::model::plan::Edit;
 use crate::model::{CellKey, Event, Left, Plan, Sample, Status, sample};
 use crate::workspace;
@@ -120,12 +121,21 @@ impl Earlier {
 
     /// Whether there is nothing left to measure.
     pub fn is_complete(&self, plan: &Plan) -> bool {
-        let ended = self
-            .events
-            .iter()
-            .any(|event| matches!(event, Event::RunEnded { ending, .. } if ending.is_whole()));
         let again = self.retry_failed && self.finished.values().any(|s| *s == Status::Failed);
-        (ended || self.has_every_sample(plan)) && !again
+        (self.whole().is_some() || self.has_every_sample(plan)) && !again
+    }
+
+    /// How it came to its end, if it once did; it may have gone on for samples that failed.
+    pub fn whole(&self) -> Option<Ending> {
+        self.events.iter().rev().find_map(|event| match event {
+            Event::RunEnded { ending, .. } if ending.is_whole() => Some(*ending),
+            _ => None,
+        })
+    }
+
+    /// Whether its last part wrote that it ended.
+    pub fn has_ended(&self) -> bool {
+        Ending::of(&self.events).is_some()
     }
 
     fn has_every_sample(&self, plan: &Plan) -> bool {

@@ -2,8 +2,8 @@
 
 use crate::report_support::Run;
 use crate::support::{breakeven, made, of_app, only, printed, write};
-use breakeven::model::Event;
 use breakeven::model::event::{Ending, JOURNAL_VERSION};
+use breakeven::model::{Event, Status};
 use quick_junit::Report;
 use std::fs;
 
@@ -80,6 +80,33 @@ fn a_run_that_did_not_finish_never_passes_in_silence() {
         assert_eq!(bad > 0, code > 0, "{which}");
         let issues: serde_json::Value = serde_json::from_str(&file("quality.json")).unwrap();
         assert_eq!(!issues.as_array().unwrap().is_empty(), code > 0, "{which}");
+    }
+}
+
+#[test]
+fn a_run_with_nothing_left_is_ended_and_its_failures_are_in_its_exit_code() {
+    for (killed, failures, code) in [(false, 0, 0), (false, 2, 4), (true, 0, 0), (true, 2, 4)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = ended(6, (!killed).then_some(Ending::Complete));
+        let samples = run.events.iter_mut().filter_map(|event| match event {
+            Event::SampleFinished { sample } => Some(sample),
+            _ => None,
+        });
+        for sample in samples.filter(|sample| sample.round > 0).take(failures) {
+            sample.status = Status::Failed;
+            sample.reason = "as the test says".to_owned();
+        }
+        write(&run, &dir.path().join("run"));
+        let output = breakeven(dir.path(), &["run", "--resume", "run"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{killed} {failures} {said}");
+        assert!(said.contains("nothing is left to do"), "{said}");
+        assert_eq!(said.contains("2 of them failed; --retry-failed"), failures > 0, "{said}");
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(shown.lines().next().unwrap().ends_with("complete"), "{shown}");
+        assert_eq!(shown.contains("resumed once"), killed, "{shown}");
+        fs::write(dir.path().join("rules.toml"), PASSES).unwrap();
+        printed(dir.path(), &["check", "run"], 0);
     }
 }
 
