@@ -33,7 +33,7 @@ pub fn sentences_of(decision: &Decision, scope: &[Weighted]) -> Vec<String> {
         None => sentences.push(none_sentence(decision, scope, &carried)),
     }
     let losing = with(&carried, Verdict::DoesNotPayOff);
-    sentences.extend(list("Does not pay off", "Do not pay off", &losing, saved));
+    sentences.extend(list("Does not pay off", "Do not pay off", &losing, too_little));
     sentences.extend(list("Undecided", "Undecided", &with(&carried, Verdict::Undecided), unsure));
     let few = with(&carried, Verdict::TooFewRounds);
     let needed = decision.rounds_for_verdict();
@@ -201,6 +201,16 @@ fn list(
 
 fn saved(_: &Weighted, saving: &Saving) -> String {
     format!("{} a build {}", seconds(saving.seconds.point), range(saving.seconds))
+}
+
+/// What may be saved and is too little needs the threshold beside it: a time saved that does not pay
+/// off reads like a mistake.
+fn too_little(weighted: &Weighted, saving: &Saving) -> String {
+    let saved = saved(weighted, saving);
+    if saving.seconds.high <= 0.0 {
+        return saved;
+    }
+    format!("{saved}; the smallest saving that matters is {}", seconds(saving.relevant_s))
 }
 
 fn unsure(weighted: &Weighted, saving: &Saving) -> String {

@@ -334,6 +334,17 @@ fn no_samples_at_all_are_no_error() {
 }
 
 #[test]
+fn a_saving_that_is_too_small_to_pay_off_has_the_threshold_beside_it() {
+    let mut plan = plan(&COLD_AND_PULL);
+    for (relevant_s, expected) in [(1e3, true), (0.0, false)] {
+        plan.relevance.seconds = relevant_s;
+        let words = sentence(&decide(&plan, &samples(&plan, 12, typical))).join("\n");
+        let named = "the smallest saving that matters is 1000.0 s";
+        assert_eq!(words.contains(named), expected, "{words}");
+    }
+}
+
+#[test]
 fn a_mix_without_weight_has_no_result() {
     let mut plan = plan(&COLD_AND_PULL);
     plan.changes.values_mut().for_each(|change| change.weight = 0.0);
