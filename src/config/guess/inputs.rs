@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 /// Files of the context by when they are taken, each in the order in which they are taken.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Inputs {
-    /// Files that are taken one by one, or mounted, before a RUN: what it installs is up to them.
+    /// Files that are taken one by one, or mounted, before a RUN that comes before the application:
+    /// what it installs is up to them.
     pub(super) early: Vec<String>,
     /// Files that come with whole folders, or after every RUN.
     pub(super) late: Vec<String>,
@@ -28,7 +29,7 @@ impl Inputs {
             for (at, instruction) in instructions.iter().enumerate() {
                 match instruction {
                     Instruction::Copy { sources } => {
-                        let before_run = instructions[at..].iter().any(is_run);
+                        let before_run = before_run(&instructions[at + 1..], files);
                         for source in sources {
                             let taken = Taken::of(source, files);
                             copied_whole |= taken.folder.as_deref() == Some("");
@@ -68,8 +69,20 @@ impl Inputs {
     }
 }
 
-fn is_run(instruction: &Instruction) -> bool {
-    matches!(instruction, Instruction::Run { .. })
+/// Whether what follows a COPY is a RUN that could install: one before which no folder is copied, or
+/// after which more is copied. Else it is a build of what was copied.
+fn before_run(rest: &[Instruction], files: &[String]) -> bool {
+    let copies = |instruction: &Instruction, whole: bool| match instruction {
+        Instruction::Copy { sources } => {
+            !whole || sources.iter().any(|source| Taken::of(source, files).folder.is_some())
+        }
+        _ => false,
+    };
+    let run = rest.iter().position(|one| matches!(one, Instruction::Run { .. }));
+    run.is_some_and(|run| {
+        let (before, after) = rest.split_at(run);
+        !before.iter().any(|one| copies(one, true)) || after.iter().any(|one| copies(one, false))
+    })
 }
 
 /// What one source of a COPY takes.
@@ -132,6 +145,19 @@ mod tests {
         assert_eq!(found.early, Vec::<String>::new());
         assert_eq!(found.late, ["Makefile", "main.c"]);
         assert!(found.all_before_run);
+    }
+
+    #[test]
+    fn a_file_beside_the_application_is_not_taken_to_be_installed_from() {
+        let files = ["data.txt", "patches/a.patch", "src/main.c"];
+        let found = inputs("FROM a\nCOPY data.txt ./\nCOPY src/ src/\nRUN make\n", &files);
+        assert_eq!(found.early, Vec::<String>::new());
+        assert_eq!(found.late, ["data.txt", "src/main.c"]);
+        let found = inputs(
+            "FROM a\nCOPY data.txt ./\nCOPY patches/ patches/\nRUN install\nCOPY src/ src/\n",
+            &files,
+        );
+        assert_eq!(found.early, ["data.txt"]);
     }
 
     #[test]
