@@ -126,7 +126,11 @@ pub fn main() -> ExitCode {
     let filter =
         EnvFilter::try_from_env("BREAKEVEN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let stderr = || Redacting(std::io::stderr());
-    tracing_subscriber::fmt().with_writer(stderr).with_env_filter(filter).init();
+    tracing_subscriber::fmt()
+        .with_writer(stderr)
+        .with_ansi(output::colored(&std::io::stderr()))
+        .with_env_filter(filter)
+        .init();
     let result = match command {
         Command::Init(args) => init::run(&args),
         Command::Plan(args) => plan::run(&args),

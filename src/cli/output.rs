@@ -56,9 +56,15 @@ pub fn is_set(key: &str) -> bool {
     std::env::var_os(key).is_some_and(|value| !value.is_empty())
 }
 
-/// Colour only on a terminal, without `NO_COLOR`, and not under `CI`; the terminal's width.
+/// Colour only on a terminal, without `NO_COLOR`, and not under `CI`.
+pub fn colored(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !is_set("NO_COLOR") && !is_set("CI")
+}
+
+/// Colour where it is wanted; the terminal's width.
 pub fn style() -> Style {
-    let terminal = std::io::stdout().is_terminal();
-    let width = if terminal { usize::from(console::Term::stdout().size().1) } else { WIDTH };
-    Style { color: terminal && !is_set("NO_COLOR") && !is_set("CI"), width }
+    let stdout = std::io::stdout();
+    let width =
+        if stdout.is_terminal() { usize::from(console::Term::stdout().size().1) } else { WIDTH };
+    Style { color: colored(&stdout), width }
 }

@@ -82,7 +82,7 @@ pub(super) fn ending_text(ending: Option<Ending>) -> &'static str {
         Some(Ending::OutOfTime) => "partial: the time budget was used up",
         Some(Ending::Interrupted) => "partial: interrupted",
         Some(Ending::NotWhole) => "partial: parts are missing or not complete",
-        Some(Ending::Aborted) => "partial: engine or registry could not go on",
+        Some(Ending::Aborted) => "partial: it could not go on",
         None => "partial: the run was killed or is not over",
     }
 }

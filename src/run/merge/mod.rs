@@ -162,7 +162,7 @@ fn unfinished(parts: &BTreeMap<u32, Part>) -> Vec<String> {
             Some(Ending::Complete | Ending::Settled) => return None,
             Some(Ending::OutOfTime) => "its time budget was used up",
             Some(Ending::Interrupted) => "it was interrupted",
-            Some(Ending::Aborted | Ending::NotWhole) => "its engine or registry could not go on",
+            Some(Ending::Aborted | Ending::NotWhole) => "it could not go on",
             None => "it was killed or is not over",
         };
         Some(format!("part {} ({}) is not complete: {how}", part.shard, part.dir.display()))
