@@ -378,6 +378,28 @@ async fn a_failed_step_is_its_samples_and_the_run_goes_on() {
 }
 
 #[tokio::test]
+async fn a_classic_build_that_fails_before_the_samples_says_what_only_buildkit_knows() {
+    for (line, advice) in [
+        ("RUN --mount=type=cache,target=/c true\n", "builders = [\"buildkit\"]"),
+        ("RUN true\n", "The whole log"),
+    ] {
+        let place = Place::new();
+        let mut plan = plan(&place, 1);
+        // Nothing but a baseline, so that no tiny build comes before the candidates'.
+        plan.cells.retain(|cell| cell.strategy == "cold");
+        let dockerfile = &plan.workloads["web"].dockerfile;
+        let text = std::fs::read_to_string(dockerfile).unwrap();
+        std::fs::write(dockerfile, text + line).unwrap();
+        let outcome =
+            run(&place, &plan, Fake::default().fail_at(1), &CancellationToken::new()).await;
+        assert_eq!(outcome.ending, Ending::Aborted);
+        let said = outcome.error.unwrap().to_string();
+        assert!(said.contains("with classic failed") && said.contains(advice), "{said}");
+        assert_eq!(said.contains("RUN --mount in line"), line.contains("--mount"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_transfer_is_tried_again_as_often_as_the_configuration_says() {
     // After eight operations of seeding, the first sample builds and pushes.
     for (operation, retries, status) in

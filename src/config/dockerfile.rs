@@ -1,7 +1,7 @@
 //! What a Dockerfile says about itself: stages, base images, and what each COPY takes.
 
 use crate::model::plan::{StageLayout, StepLayout};
-use parse_dockerfile::{Flag, Instruction as Parsed, Source};
+use parse_dockerfile::{Flag, Instruction as Parsed, Keyword, Source};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A Dockerfile that was understood.
@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Dockerfile {
     /// Its stages, in order. Never empty.
     pub stages: Vec<Stage>,
+    /// The first thing in it that Docker's classic builder refuses, with its line: it reads the
+    /// whole file before it builds any stage.
+    pub buildkit_only: Option<String>,
 }
 
 /// One stage: FROM and what follows.
@@ -106,7 +109,11 @@ impl Dockerfile {
         if stages.is_empty() {
             return Err(DockerfileError { line: 1, message: "there is no FROM".to_owned() });
         }
-        Ok(Self { stages })
+        let mut beyond = parsed.instructions.iter().filter_map(beyond_classic);
+        let buildkit_only = beyond
+            .next()
+            .map(|(at, what)| format!("{what} in line {}", 1 + text[..at].matches('\n').count()));
+        Ok(Self { stages, buildkit_only })
     }
 
     /// Position of the stage that is built: the target, or the last one. `None` if there is no
@@ -274,6 +281,29 @@ fn read_copy(flags: &[Flag<'_>], sources: &[Source<'_>], before: &[Stage]) -> In
     Instruction::Copy { sources: local.map(str::to_owned).collect() }
 }
 
+/// What the classic builder does not know of an instruction, and where that stands.
+fn beyond_classic(instruction: &Parsed<'_>) -> Option<(usize, String)> {
+    let unknown = |word: &str, flags: &[Flag<'_>], known: &[&str]| {
+        let flag = flags.iter().find(|flag| !known.contains(&&*flag.name.value))?;
+        Some((flag.flag_span().start, format!("{word} --{}", flag.name.value)))
+    };
+    // The text itself begins a line later.
+    let text_of = |word: &str, at: &Keyword, sources: &[Source<'_>]| {
+        let has_text = sources.iter().any(|source| matches!(source, Source::HereDoc(_)));
+        has_text.then(|| (at.span.start, format!("{word} <<")))
+    };
+    match instruction {
+        Parsed::Run(run) => unknown("RUN", &run.options, &[])
+            .or_else(|| run.here_docs.first().map(|_| (run.run.span.start, "RUN <<".to_owned()))),
+        Parsed::Copy(copy) => unknown("COPY", &copy.options, &["from", "chown"])
+            .or_else(|| text_of("COPY", &copy.copy, &copy.src)),
+        Parsed::Add(add) => {
+            unknown("ADD", &add.options, &["chown"]).or_else(|| text_of("ADD", &add.add, &add.src))
+        }
+        _ => None,
+    }
+}
+
 /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`.
 fn expand(text: &str, args: &BTreeMap<String, String>) -> String {
     let mut out = String::new();
@@ -416,6 +446,27 @@ mod tests {
         assert_eq!(error.line, 2);
         let error = Dockerfile::parse("# nothing\n", &BTreeMap::new()).unwrap_err();
         insta::assert_snapshot!(error, @"line 1: expected at least one FROM instruction");
+    }
+
+    #[test]
+    fn what_the_classic_builder_refuses_is_named_with_its_line() {
+        for (lines, expected) in [
+            ("COPY --from=x --chown=1:1 a /\nADD --chown=1 b /\nRUN true", None),
+            ("HEALTHCHECK --interval=5s CMD true", None),
+            (
+                "RUN true\nRUN \\\n  --mount=type=cache,target=/c make",
+                Some("RUN --mount in line 4"),
+            ),
+            ("RUN --network=none make", Some("RUN --network in line 2")),
+            ("RUN <<EOF\nset -e\nEOF", Some("RUN << in line 2")),
+            ("COPY --chmod=0644 a /", Some("COPY --chmod in line 2")),
+            ("COPY --from=x --link a /", Some("COPY --link in line 2")),
+            ("COPY <<EOF /a\nb\nEOF", Some("COPY << in line 2")),
+            ("ADD --checksum=sha256:0 https://x.invalid/a /", Some("ADD --checksum in line 2")),
+        ] {
+            let file = parse(&format!("FROM x AS x\n{lines}\n"));
+            assert_eq!(file.buildkit_only.as_deref(), expected, "{lines}");
+        }
     }
 
     #[test]

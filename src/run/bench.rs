@@ -1,7 +1,7 @@
 //! What all sessions of a run share: the plan, the world that it runs in, and the ledger.
 
 use super::RunError;
-use super::job::Made;
+use super::job::{JobError, Made};
 use super::ledger::Ledger;
 use super::machine::Reading;
 use crate::engine::{Engine, EngineHost, Snapshot};
@@ -13,6 +13,7 @@ use crate::storage::Storage;
 use crate::strategy::{self, Job, Strategy};
 use crate::workspace::{self, Prepared};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::line::Line;
+
+/// Bytes below which a disk counts as full.
+const NO_ROOM: u64 = 1 << 20;
 
 /// Everything outside of ours that a run works with, behind traits.
 pub struct World {
@@ -95,6 +99,22 @@ impl Bench<'_> {
             0 => format!("{}-{number}", self.plan.run),
             part => format!("{}-{part}-{number}", self.plan.run),
         }
+    }
+
+    /// Why a job failed, in words. Where no room is left in the run's own folder this says so: a managed
+    /// registry keeps there what is pushed, and tells the engine no more than "500".
+    pub fn why(&self, error: &JobError) -> String {
+        let room = rustix::fs::statvfs(self.scratch).map(|disk| disk.f_bavail * disk.f_frsize);
+        let mut why = error.to_string();
+        if matches!(room, Ok(bytes) if bytes < NO_ROOM) && !why.contains(" is full") {
+            let scratch = self.scratch.display();
+            let _ = write!(
+                why,
+                ". The disk of {scratch} is full, where the run's registry, workspaces and archives \
+                 are: free space there or set TMPDIR"
+            );
+        }
+        why
     }
 
     /// The site of an engine; every engine that a cell names is in the plan.

@@ -91,13 +91,18 @@ pub enum RunError {
         source: io::Error,
     },
     /// An earlier build could not be imitated, so that nothing can be measured.
-    #[error("building {what} failed before anything was measured: {source}. The whole log: {}", log.display())]
+    #[error(
+        "building {what} failed before anything was measured: {}. The whole log: {}",
+        why.trim_end_matches('.'), log.display()
+    )]
     Seeding {
         /// Which one.
         what: String,
+        /// Why, and what to do where that is known.
+        why: String,
         /// Its log.
         log: PathBuf,
-        /// Why.
+        /// The failure itself.
         source: Box<job::JobError>,
     },
     /// Putting the engine back took too long.
@@ -161,7 +166,7 @@ impl RunError {
         move |source| Self::Scratch { path, source }
     }
 
-    fn seeding(what: String, log: PathBuf, source: job::JobError) -> Self {
-        Self::Seeding { what, log, source: Box::new(source) }
+    fn seeding(what: String, why: String, log: PathBuf, source: job::JobError) -> Self {
+        Self::Seeding { what, why, log, source: Box::new(source) }
     }
 }

@@ -9,6 +9,7 @@ use super::RunError;
 use super::bench::{self, Bench, Site, competitors};
 use super::job::{JobContext, JobRecord, carry_out};
 use super::proof::CandidateFacts;
+use crate::config::dockerfile::Dockerfile;
 use crate::engine::Engine;
 use crate::model::plan::Candidate;
 use crate::model::{BuildStep, Builder, Cell, Event, Plan, Sources, Step};
@@ -132,6 +133,19 @@ fn replayed<'a>(
     of_jobs.map(|cell| plan.commit(&cell.change).map(|_| cell.change.as_str())).collect()
 }
 
+/// What to do where the classic builder met what only BuildKit knows. Not a reason to leave it out
+/// beforehand: behind Podman's API the same name stands for a builder that knows most of it.
+fn advice_for_classic(dockerfile: &str) -> String {
+    let parsed = Dockerfile::parse(dockerfile, &BTreeMap::new());
+    let beyond = parsed.ok().and_then(|parsed| parsed.buildkit_only);
+    beyond.map_or_else(String::new, |what| {
+        format!(
+            ". Its Dockerfile has {what}, which Docker's classic builder refuses: write `builders = \
+             [\"buildkit\"]` under [strategies]"
+        )
+    })
+}
+
 /// Seeding with one engine in hand.
 struct Seeding<'a, 'b> {
     bench: &'a Bench<'b>,
@@ -210,10 +224,14 @@ impl Seeding<'_, '_> {
                     "seed-{}-{workload_name}{of_change}-{builder}-{}.log",
                     self.name, candidate.name
                 ));
-                let text = format!("{}\n{source}\n", record.log.text());
+                let mut why = bench.why(&source);
+                if builder == Builder::Classic {
+                    why.push_str(&advice_for_classic(&bench::read_dockerfile(&prepared)?));
+                }
+                let text = format!("{}\n{why}\n", record.log.text());
                 let text = redacted(&text);
                 std::fs::write(&log, text.as_bytes()).map_err(RunError::scratch(&log))?;
-                return Err(RunError::seeding(what, log, source));
+                return Err(RunError::seeding(what, why, log, source));
             }
             let mut facts = CandidateFacts {
                 name: candidate.name.clone(),

@@ -342,7 +342,7 @@ impl Session<'_, '_> {
             }
             Err(error) => {
                 sample.status = Status::Failed;
-                sample.reason = error.to_string();
+                sample.reason = self.bench.why(&error);
                 sample.findings.extend(proof::of_failure(&error));
                 return;
             }

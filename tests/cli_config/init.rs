@@ -91,6 +91,24 @@ fn init_never_overwrites_without_being_told() {
 }
 
 #[test]
+fn init_leaves_out_a_builder_that_would_refuse_the_dockerfile() {
+    let lines =
+        "FROM a\nCOPY go.mod ./\nRUN --mount=type=cache,target=/go go mod download\nCOPY . .\n";
+    for (dockerfile, expected) in [
+        (lines.to_owned(), "# The Dockerfile has RUN --mount in line 3, "),
+        (
+            lines.replace(" --mount=type=cache,target=/go", ""),
+            "# builders = [\"classic\", \"buildkit\"]",
+        ),
+    ] {
+        let dir = folder(&[("Dockerfile", &dockerfile), ("go.mod", "module a\n")]);
+        let text = success(dir.path(), &["init", "--stdout"]);
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(text.contains("\nbuilders = [\"buildkit\"]\n"), expected.contains("--mount"));
+    }
+}
+
+#[test]
 fn init_says_which_dockerfiles_there_are() {
     let dir = folder(&[("Dockerfile.web", "FROM a\n"), ("docker/x", "")]);
     insta::assert_snapshot!(refusal(dir.path(), &["init"]));

@@ -50,6 +50,36 @@ fn a_full_disk_under_the_journal_ends_the_run_and_with_room_it_goes_on() {
 }
 
 #[test]
+fn a_full_disk_under_the_registry_is_named_where_the_engine_knows_only_of_a_500() {
+    let bed = Bed::new();
+    let before = holdings();
+    let disk = SmallDisk::mount(bed.path("small"), "64m");
+    slow(&bed);
+    let mut command = bed.breakeven();
+    command
+        .arg("run")
+        .arg(bed.config(TINY))
+        .args(["--out", "out", "--rounds", "1", "--only", "*/app/*/cold/classic/*/*"])
+        .env("TMPDIR", bed.path("small"));
+    let mut running = Bed::watch(command);
+    assert!(running.wait_for("sample 1:"), "{}", running.seen);
+    assert!(running.wait_for("phase build"), "{}", running.seen);
+    disk.fill();
+    assert!(running.wait_for("sample 2:"), "{}", running.seen);
+    disk.free();
+    assert_eq!(running.end(), Some(4), "{}", running.seen);
+    let samples = bed.samples();
+    assert_eq!(samples[0].status, Status::Failed);
+    let small = bed.path("small");
+    let named = format!("The disk of {}", small.display());
+    assert!(samples[0].reason.contains(&named), "{}", samples[0].reason);
+    assert!(samples[0].reason.contains("TMPDIR"), "{}", samples[0].reason);
+    assert!(!running.seen.contains('\u{1b}'), "a pipe gets no colours: {}", running.seen);
+    assert_as_before(&before, "after the disk was full");
+    assert_eq!(bed.leavings(), Vec::<String>::new());
+}
+
+#[test]
 fn a_full_disk_under_the_archives_fails_samples_until_there_is_room() {
     let bed = Bed::new();
     let before = holdings();

@@ -54,6 +54,8 @@ struct Guess {
     deps: Option<Proposal>,
     /// Whether the whole context is copied before the first RUN.
     all_before_run: bool,
+    /// What Docker's classic builder would refuse.
+    buildkit_only: Option<String>,
 }
 
 /// The text of a configuration file for the context `dir` and a Dockerfile within it.
@@ -82,6 +84,7 @@ pub fn propose(dir: &Path, dockerfile: &Path) -> Result<String, GuessError> {
         app: edit::app(dir, &inputs),
         deps: edit::deps(dir, &inputs),
         all_before_run: inputs.all_before_run,
+        buildkit_only: parsed.buildkit_only,
     };
     Ok(text::render(&guess))
 }

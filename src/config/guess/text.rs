@@ -24,9 +24,22 @@ pub(super) fn render(guess: &Guess) -> String {
     out.push_str(
         "# Every strategy that fits is measured, unless some are named.\n\
          [strategies]\n\
-         # use = [\"cold\", \"pull\", \"inline\"]\n\
-         # builders = [\"classic\", \"buildkit\"]\n\
-         # pull = \"first\"  # or \"all\" candidates that exist\n\n\
+         # use = [\"cold\", \"pull\", \"inline\"]\n",
+    );
+    match &guess.buildkit_only {
+        Some(what) => {
+            let _ = write!(
+                out,
+                "# The Dockerfile has {what}, which Docker's classic builder refuses.\n\
+                 # Podman and Buildah know most of it: with one of them, name its builder instead\n\
+                 # (\"classic\" is Podman's, \"buildah\" Buildah's).\n\
+                 builders = [\"buildkit\"]\n",
+            );
+        }
+        None => out.push_str("# builders = [\"classic\", \"buildkit\"]\n"),
+    }
+    out.push_str(
+        "# pull = \"first\"  # or \"all\" candidates that exist\n\n\
          # Without these tables a run starts a registry of its own on this machine, and uses a\n\
          # temporary folder as the storage that jobs share. A registry on this machine makes every\n\
          # transfer look cheap; name the real ones for figures that hold in CI.\n\
