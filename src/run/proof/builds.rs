@@ -4,6 +4,7 @@
 use super::Examination;
 use crate::model::finding as kinds;
 use crate::model::{Builder, CacheExport, ImageRef, Sources, StepRecord};
+use std::collections::BTreeSet;
 
 impl Examination<'_> {
     /// Traps 5 and 8: what the builds of one job are to each other.
@@ -17,13 +18,24 @@ impl Examination<'_> {
                     earlier.outcome.steps.iter().any(same)
                 })
             };
-            let repeated: Vec<String> = build
+            let again: Vec<&StepRecord> = build
                 .outcome
                 .steps
                 .iter()
                 .filter(|step| !step.hit && step.makes_content() && known(step))
-                .map(|step| format!("{} {}", step.stage, step.step))
                 .collect();
+            let repeated: Vec<String> =
+                again.iter().map(|step| format!("{} {}", step.stage, step.step)).collect();
+            let unlisted: BTreeSet<&str> = again
+                .iter()
+                .map(|step| step.stage.as_str())
+                .filter(|stage| self.unlisted(stage))
+                .collect();
+            let unlisted: Vec<&str> = unlisted.into_iter().collect();
+            let beside = match unlisted.as_slice() {
+                [] => String::new(),
+                names => format!("; not among the workload's `stages`: {}", names.join(", ")),
+            };
             if evidence.cell.builder == Builder::Classic
                 && !matches!(build.step.sources, Sources::None)
                 && !repeated.is_empty()
@@ -31,7 +43,7 @@ impl Examination<'_> {
                 self.note(
                     &kinds::SOURCE_HIDES_LOCAL_CACHE,
                     format!(
-                        "the build of tag {} carried out again what the job had just built: {}",
+                        "the build of tag {} carried out again what the job had just built: {}{beside}",
                         build.step.tag.tag,
                         repeated.join(", ")
                     ),

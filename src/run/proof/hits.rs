@@ -152,6 +152,14 @@ impl<'a> Examination<'a> {
         last || self.evidence.kept_runner || steps.any(holds)
     }
 
+    /// Whether no strategy carries a stage because the workload does not list it: as a rule one that
+    /// the final stage is not made from, which the classic builder builds all the same.
+    pub(super) fn unlisted(&self, stage: &str) -> bool {
+        let workload = self.evidence.workload;
+        let is_last = workload.layout.last().is_some_and(|last| last.name == stage);
+        !is_last && !workload.stages.iter().any(|listed| listed == stage)
+    }
+
     /// Traps 7 and 10.
     fn not_carried(&mut self, expected: &Expected<'_>) {
         let Expected { stage, same: count, reported, .. } = expected;
@@ -160,9 +168,13 @@ impl<'a> Examination<'a> {
             return;
         }
         if *count == stage.steps.len() {
+            let beside = match self.unlisted(&stage.name) {
+                true => ", which is not among the workload's `stages`",
+                false => "",
+            };
             self.note(
                 &kinds::STAGE_WITHOUT_SOURCE,
-                format!("stage {}: {count} unchanged steps carried out again", stage.name),
+                format!("stage {}{beside}: {count} unchanged steps carried out again", stage.name),
             );
         } else {
             let detail = format!(

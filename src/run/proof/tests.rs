@@ -13,6 +13,8 @@ struct Case {
     around: Around,
     left: BTreeMap<ImageRef, Left>,
     dockerfile: String,
+    mode: CacheMode,
+    stages: Vec<String>,
 }
 
 fn image(tag: &str) -> ImageRef {
@@ -49,6 +51,8 @@ fn case(state: State) -> Case {
         around: Around::default(),
         left: BTreeMap::new(),
         dockerfile: "FROM a AS builder\nRUN 1\nARG V=1\nRUN 2\nFROM b\nRUN 3\n".to_owned(),
+        mode: CacheMode::Max,
+        stages: Vec::new(),
     }
 }
 
@@ -61,7 +65,7 @@ fn noticed(mut case: Case) -> Vec<String> {
         inline_cache: false,
         export: Some(CacheExport::Registry {
             reference: image("branch-cache"),
-            mode: CacheMode::Max,
+            mode: case.mode,
             image_manifest: false,
         }),
     };
@@ -80,7 +84,7 @@ fn noticed(mut case: Case) -> Vec<String> {
         target: None,
         build_args: BTreeMap::new(),
         secret_args: BTreeMap::new(),
-        stages: Vec::new(),
+        stages: case.stages,
         bases: Vec::new(),
         layout: vec![
             StageLayout {
@@ -186,6 +190,39 @@ fn with_every_stage_carried_the_first_missed_step_of_each_is_named() {
         noticed(none),
         ["source-without-hit: 3 unchanged steps of carried stages should have hit, none did"]
     );
+}
+
+#[test]
+fn a_stage_that_is_carried_only_if_it_is_listed_is_told_from_one_that_is() {
+    let beside = |stages: &[&str]| {
+        let mut again = case(State::Steady);
+        again.cell.builder = Builder::Classic;
+        again.mode = CacheMode::Min;
+        again.stages = stages.iter().map(|&stage| stage.to_owned()).collect();
+        again.outcome.steps =
+            vec![step("builder", 1, false), step("builder", 2, false), step("1", 1, true)];
+        let first = BuildStep {
+            target: None,
+            sources: Sources::None,
+            tag: image("branch-builder"),
+            inline_cache: false,
+            export: None,
+        };
+        again.record.builds.push(BuildEvidence {
+            step: first,
+            sources: Vec::new(),
+            local: Vec::new(),
+            outcome: again.outcome.clone(),
+        });
+        let found = noticed(again);
+        let of = |id: &str| {
+            let line = found.iter().find(|line| line.starts_with(id));
+            line.unwrap_or_else(|| panic!("{found:?}")).contains("among the workload's `stages`")
+        };
+        (of("stage-without-source: stage builder"), of("source-hides-local-cache"))
+    };
+    assert_eq!(beside(&[]), (true, true));
+    assert_eq!(beside(&["builder"]), (false, false));
 }
 
 #[test]
