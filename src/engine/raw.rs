@@ -65,7 +65,7 @@ pub(super) async fn cache_records(address: &str, api: &str) -> Result<Vec<CacheR
 }
 
 /// A container of Podman's storage.
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct PodmanContainer {
     id: String,

@@ -14,9 +14,8 @@ const NAMED: usize = 3;
 
 fn lines(subject: &Subject<'_>) -> Vec<Line> {
     // Several engines of a plan may be made on one of the user's.
-    let daemons = subject.answered().filter(|(_, one)| one.host.daemon().is_some());
     let engines: BTreeMap<&str, _> =
-        daemons.map(|(_, one)| (one.facts.address.as_str(), &one.activity)).collect();
+        subject.daemons().map(|(_, one)| (one.facts.address.as_str(), &one.activity)).collect();
     if engines.is_empty() && subject.answered().next().is_some() {
         return vec![Line::ok("there is no daemon that others could use as well")];
     }

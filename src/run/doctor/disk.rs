@@ -17,8 +17,7 @@ const SCARCE_SHARE: f64 = 0.05;
 fn lines(subject: &Subject<'_>) -> Vec<Line> {
     let mut places: Vec<(&str, PathBuf)> = Vec::new();
     let mut unknown = Vec::new();
-    let daemons = subject.answered().filter(|(_, one)| one.host.daemon().is_some());
-    for (name, one) in daemons {
+    for (name, one) in subject.daemons() {
         match one.activity.as_ref().ok().and_then(|found| found.root.clone()) {
             Some(root) => places.push(("the engine's images and build cache", root)),
             None => unknown.push(Line::unknown(

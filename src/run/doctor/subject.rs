@@ -58,6 +58,11 @@ impl Subject<'_> {
         self.engines.iter().filter_map(|(name, one)| Some((name.as_str(), one.as_ref().ok()?)))
     }
 
+    /// Those of them that are daemons, which others may use as well.
+    pub(super) fn daemons(&self) -> impl Iterator<Item = (&str, &Answered)> {
+        self.answered().filter(|(_, one)| one.host.daemon().is_some())
+    }
+
     /// What the engines that build said of themselves.
     pub(super) fn building(&self) -> impl Iterator<Item = (&str, &EngineFacts)> {
         self.building.iter().filter_map(|(name, one)| Some((name.as_str(), one.as_ref().ok()?)))
