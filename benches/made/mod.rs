@@ -5,6 +5,7 @@ use breakeven::model::{
     Builder, Cell, Event, Noise, Phase, PhaseRecord, Plan, Sample, State, Status, StepRecord,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 const CHANGES: [&str; 5] = ["none", "app", "deps", "dockerfile", "base"];
 const AVAILABILITIES: [&str; 2] = ["main", "none"];
@@ -73,6 +74,12 @@ pub fn plan(cells: &[Cell], rounds: usize) -> serde_json::Result<Plan> {
     }))
 }
 
+/// So many seconds, and a part of one that differs from number to number: whole nanoseconds, as a
+/// clock gives them.
+fn seconds(whole: u64, any: f64) -> f64 {
+    Duration::new(whole, (any % 1.0 * 1e9) as u32).as_secs_f64()
+}
+
 /// The sample of this number: three requests, six instructions.
 pub fn sample(number: u32, cells: &[Arc<Cell>]) -> Sample {
     let position = (number as usize - 1) % cells.len();
@@ -93,9 +100,10 @@ pub fn sample(number: u32, cells: &[Arc<Cell>]) -> Sample {
                 phase,
                 operation: phase.to_string(),
                 reference: "127.0.0.1:5000/web:main".to_owned(),
-                // Any numbers that differ.
-                duration_s: f64::from(number) * f64::from(seq + 7) * 0.618_033_988_749_895 % 1.0
-                    + 1.0,
+                duration_s: seconds(
+                    1,
+                    f64::from(number) * f64::from(seq + 7) * 0.618_033_988_749_895,
+                ),
                 bytes_down: None,
                 bytes_up: None,
                 requests: None,
@@ -109,7 +117,10 @@ pub fn sample(number: u32, cells: &[Arc<Cell>]) -> Sample {
                 step,
                 instruction: "RUN bundle install".to_owned(),
                 hit: step < 4 && cell.state == State::Steady,
-                duration_s: Some(f64::from(number) * f64::from(step) * 0.754_877_666_246_693 % 1.0),
+                duration_s: Some(seconds(
+                    0,
+                    f64::from(number) * f64::from(step) * 0.754_877_666_246_693,
+                )),
             })
             .collect(),
         cache_source: String::new(),
